@@ -1,0 +1,428 @@
+//! The floor as properties: what holds for every call and every world.
+
+use carapace_contract::config::Grant;
+use carapace_contract::effects::{Effects, Reach, Undo};
+use carapace_contract::id::{CallId, Digest, EffectId, GroupId, SessionId, ToolName, TurnId};
+use carapace_contract::tool::{Caller, Invocation, Place};
+use carapace_contract::verdict::{Decision, Verdict};
+use carapace_ipc_proto::claim::Claim;
+use carapace_policy::{
+    AnswerRecord, Budget, Grants, Judged, Judgement, ModelCall, Question, RateState, SessionGrant,
+    World, code, judge,
+};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_000_000;
+
+fn tool(name: &str) -> ToolName {
+    name.parse().unwrap()
+}
+
+fn invocations() -> impl Strategy<Value = Invocation> {
+    let reach = || {
+        prop_oneof![
+            Just(Reach::None),
+            Just(Reach::Workspace),
+            Just(Reach::Private),
+            Just(Reach::Internet)
+        ]
+    };
+    (
+        0u8..2,
+        0u8..3,
+        "[a-z]{1,3}",
+        any::<bool>(),
+        reach(),
+        reach(),
+        0u8..2,
+        "[a-z0-9]{1,4}",
+    )
+        .prop_map(
+            |(session, name, text, inside, reads, writes, manifest, call)| Invocation {
+                effect: EffectId::from_bytes([1; 8]),
+                caller: Caller {
+                    group: GroupId::owner(),
+                    session: SessionId::from_bytes([session; 16]),
+                    turn: TurnId::from_bytes([3; 16]),
+                    within: inside.then(|| "outer".parse().unwrap()),
+                },
+                call: call.parse().unwrap(),
+                tool: tool(["read", "write", "exec"][usize::from(name)]),
+                manifest: Digest::from_bytes([manifest; 32]),
+                arguments: json!({ "text": text }),
+                effects: Effects {
+                    reads,
+                    writes,
+                    egress: vec![],
+                    recipients: vec![],
+                    undo: Undo::Possible,
+                    idempotent: false,
+                },
+                place: Place::Hands,
+            },
+        )
+}
+
+/// A grant that may or may not cover a call: by tool, exact arguments, session or shape.
+#[derive(Debug, Clone)]
+enum Given {
+    Tool(ToolName),
+    Exact(ToolName, Value),
+    Session(SessionId, ToolName),
+    Always(Digest, i64),
+}
+
+fn given(call: &Invocation, which: u8) -> Given {
+    match which % 8 {
+        0 => Given::Tool(call.tool.clone()),
+        1 => Given::Exact(call.tool.clone(), call.arguments.clone()),
+        2 => Given::Session(call.caller.session, call.tool.clone()),
+        3 => Given::Always(call.shape(), NOW + 1),
+        4 => Given::Always(call.shape(), NOW),
+        5 => Given::Exact(call.tool.clone(), json!({ "text": "something else" })),
+        6 => Given::Session(SessionId::from_bytes([9; 16]), call.tool.clone()),
+        _ => Given::Tool(tool("other")),
+    }
+}
+
+fn covers(which: u8) -> bool {
+    which % 8 < 4
+}
+
+fn grants(given: &[Given]) -> Grants {
+    let config: Vec<Grant> = given
+        .iter()
+        .filter_map(|one| match one {
+            Given::Tool(tool) => Some(Grant {
+                tool: tool.clone(),
+                arguments: None,
+            }),
+            Given::Exact(tool, arguments) => Some(Grant {
+                tool: tool.clone(),
+                arguments: Some(arguments.as_object().unwrap().clone()),
+            }),
+            _ => None,
+        })
+        .collect();
+    let mut grants = Grants::of(GroupId::owner(), &config);
+    for one in given {
+        match one {
+            Given::Session(session, tool) => grants.allow_in_session(SessionGrant {
+                session: *session,
+                tool: tool.clone(),
+            }),
+            Given::Always(shape, expires) => grants.allow_always(*shape, *expires),
+            _ => {}
+        }
+    }
+    grants
+}
+
+fn world(grants: &Grants) -> World<'_> {
+    World {
+        frozen: false,
+        grants,
+        rate: RateState::Open,
+        budget: Budget {
+            rounds: 1,
+            tokens: 1000,
+            bytes: 1000,
+        },
+        route: "local:small",
+        now: NOW,
+    }
+}
+
+fn verdict<T>(judgement: &Judgement<T>) -> Verdict {
+    match judgement {
+        Judgement::Allow(permit) => {
+            assert!(!permit.basis().is_empty());
+            Verdict::Allow
+        }
+        Judgement::Ask(_) => Verdict::Ask,
+        Judgement::Refuse(_) => Verdict::Refuse,
+    }
+}
+
+fn asked<T: Judged>(call: T) -> Question<T> {
+    let none = Grants::of(GroupId::owner(), &[]);
+    match judge(Claim::new(call), &world(&none)) {
+        Judgement::Ask(question) => question,
+        other => panic!(
+            "an ungranted call is asked about, not {:?}",
+            verdict(&other)
+        ),
+    }
+}
+
+fn good_answer(digest: Digest) -> AnswerRecord {
+    AnswerRecord {
+        digest,
+        decision: Decision::Once,
+        approver: "owner".to_owned(),
+        expires: NOW + 1,
+        used: false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_granted_passes_and_what_is_not_is_asked(call in invocations(), which in prop::collection::vec(any::<u8>(), 0..4)) {
+        let given: Vec<Given> = which.iter().map(|which| given(&call, *which)).collect();
+        let expected = if which.iter().any(|which| covers(*which)) { Verdict::Allow } else { Verdict::Ask };
+        let grants = grants(&given);
+        prop_assert_eq!(verdict(&judge(Claim::new(call), &world(&grants))), expected);
+    }
+
+    #[test]
+    fn removing_a_grant_never_loosens(call in invocations(), which in prop::collection::vec(any::<u8>(), 1..5), gone in any::<prop::sample::Index>()) {
+        let all: Vec<Given> = which.iter().map(|which| given(&call, *which)).collect();
+        let mut fewer = all.clone();
+        fewer.remove(gone.index(all.len()));
+        let (all, fewer) = (grants(&all), grants(&fewer));
+        let with = verdict(&judge(Claim::new(call.clone()), &world(&all)));
+        let without = verdict(&judge(Claim::new(call), &world(&fewer)));
+        prop_assert!(without >= with);
+    }
+
+    #[test]
+    fn frozen_refuses_everything(call in invocations(), which in prop::collection::vec(any::<u8>(), 0..4)) {
+        let given: Vec<Given> = which.iter().map(|which| given(&call, *which)).collect();
+        let grants = grants(&given);
+        let frozen = World { frozen: true, ..world(&grants) };
+        let Judgement::Refuse(refusal) = judge(Claim::new(call), &frozen) else { panic!("not refused") };
+        prop_assert_eq!(refusal.code, code::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn too_many_calls_are_refused_with_the_time_to_wait(call in invocations(), granted in any::<bool>()) {
+        let given = if granted { vec![Given::Tool(call.tool.clone())] } else { vec![] };
+        let grants = grants(&given);
+        let exhausted = World { rate: RateState::Exhausted { retry_after: 7 }, ..world(&grants) };
+        let Judgement::Refuse(refusal) = judge(Claim::new(call), &exhausted) else { panic!("not refused") };
+        prop_assert_eq!((refusal.code, refusal.retry_after), (code::RATE_LIMITED, Some(7)));
+    }
+
+    #[test]
+    fn another_group_has_none_of_the_grants(mut call in invocations()) {
+        call.caller.group = GroupId::try_from("guest".to_owned()).unwrap();
+        let grants = grants(&[
+            Given::Tool(call.tool.clone()),
+            Given::Session(call.caller.session, call.tool.clone()),
+            Given::Always(call.shape(), NOW + 1),
+        ]);
+        prop_assert_eq!(verdict(&judge(Claim::new(call), &world(&grants))), Verdict::Ask);
+    }
+
+    #[test]
+    fn a_call_from_inside_the_hands_is_never_judged_looser(call in invocations(), which in prop::collection::vec(any::<u8>(), 0..4)) {
+        let given: Vec<Given> = which.iter().map(|which| given(&call, *which)).collect();
+        let grants = grants(&given);
+        let mut mind = call.clone();
+        mind.caller.within = None;
+        let mut hands = call;
+        hands.caller.within = Some("outer".parse().unwrap());
+        let mind = verdict(&judge(Claim::new(mind), &world(&grants)));
+        let hands = verdict(&judge(Claim::new(hands), &world(&grants)));
+        prop_assert!(hands >= mind);
+    }
+
+    #[test]
+    fn one_wrong_thing_about_an_answer_is_enough(call in invocations(), wrong in 0u8..6, decision in 0u8..3) {
+        let none = Grants::of(GroupId::owner(), &[]);
+        let mut world = world(&none);
+        let mut answer = good_answer(call.digest());
+        answer.decision = [Decision::Once, Decision::Session, Decision::Always][usize::from(decision)];
+        prop_assert!(asked(call.clone()).resolve(&answer, &world).is_ok());
+        let expected = match wrong {
+            0 => { answer.digest = Digest::of(b"another"); code::CONFIRMATION_DENIED }
+            1 => { answer.decision = Decision::Deny; code::CONFIRMATION_DENIED }
+            2 => { answer.expires = NOW; code::CONFIRMATION_TIMEOUT }
+            3 => { answer.used = true; code::CONFIRMATION_DENIED }
+            4 => { answer.approver = " ".to_owned(); code::CONFIRMATION_DENIED }
+            _ => { world.frozen = true; code::UNAUTHORIZED }
+        };
+        prop_assert_eq!(asked(call).resolve(&answer, &world).unwrap_err().code, expected);
+    }
+
+    #[test]
+    fn changing_anything_about_a_call_needs_another_answer(call in invocations(), field in 0u8..8) {
+        let none = Grants::of(GroupId::owner(), &[]);
+        let answer = good_answer(call.digest());
+        let mut changed = call.clone();
+        match field {
+            0 => changed.caller.session = SessionId::from_bytes([8; 16]),
+            1 => changed.caller.turn = TurnId::from_bytes([8; 16]),
+            2 => changed.caller.within = if call.caller.within.is_some() { None } else { Some("x".parse().unwrap()) },
+            3 => changed.tool = tool("delete"),
+            4 => changed.arguments = json!({ "text": "changed" }),
+            5 => changed.manifest = Digest::from_bytes([7; 32]),
+            6 => changed.call = format!("{}-", call.call).parse::<CallId>().unwrap(),
+            _ => changed.arguments["more"] = json!(1),
+        }
+        prop_assert_ne!(changed.digest(), call.digest());
+        let refusal = asked(changed).resolve(&answer, &world(&none)).unwrap_err();
+        prop_assert_eq!(refusal.code, code::CONFIRMATION_DENIED);
+    }
+}
+
+fn model_call() -> ModelCall {
+    ModelCall {
+        effect: EffectId::from_bytes([1; 8]),
+        caller: Caller {
+            group: GroupId::owner(),
+            session: SessionId::from_bytes([1; 16]),
+            turn: TurnId::from_bytes([2; 16]),
+            within: None,
+        },
+        call: "m1".parse().unwrap(),
+        route: "local:small".to_owned(),
+        origin: Some("http://127.0.0.1:11434".to_owned()),
+        completion: Digest::of(b"conversation"),
+        bytes: 1000,
+        tokens: 1000,
+    }
+}
+
+#[test]
+fn a_model_call_passes_on_the_configured_route_within_the_budget_only() {
+    let none = Grants::of(GroupId::owner(), &[]);
+    let fits = world(&none);
+    let refused = |call: ModelCall, world: &World<'_>| match judge(Claim::new(call), world) {
+        Judgement::Refuse(refusal) => Some(refusal.code),
+        Judgement::Allow(_) => None,
+        Judgement::Ask(_) => panic!("model calls are not asked about"),
+    };
+    assert_eq!(refused(model_call(), &fits), None);
+    for budget in [
+        Budget {
+            rounds: 0,
+            ..fits.budget
+        },
+        Budget {
+            tokens: 999,
+            ..fits.budget
+        },
+        Budget {
+            tokens: 0,
+            ..fits.budget
+        },
+        Budget {
+            bytes: 999,
+            ..fits.budget
+        },
+    ] {
+        assert_eq!(
+            refused(
+                model_call(),
+                &World {
+                    budget,
+                    ..fits.clone()
+                }
+            ),
+            Some(code::BUDGET_EXCEEDED),
+            "{budget:?}"
+        );
+    }
+    let elsewhere = ModelCall {
+        route: "other:large".to_owned(),
+        ..model_call()
+    };
+    assert_eq!(refused(elsewhere, &fits), Some(code::UNAUTHORIZED));
+    let unrouted = ModelCall {
+        origin: None,
+        ..model_call()
+    };
+    assert_eq!(refused(unrouted, &fits), Some(code::UNAUTHORIZED));
+    let smuggled = ModelCall {
+        route: "offline".to_owned(),
+        ..model_call()
+    };
+    assert_eq!(
+        refused(
+            smuggled,
+            &World {
+                route: "offline",
+                ..fits.clone()
+            }
+        ),
+        Some(code::UNAUTHORIZED)
+    );
+    assert_eq!(
+        refused(
+            model_call(),
+            &World {
+                frozen: true,
+                ..fits
+            }
+        ),
+        Some(code::UNAUTHORIZED)
+    );
+}
+
+#[test]
+fn changing_anything_about_a_model_call_changes_its_digest() {
+    let call = model_call();
+    for changed in [
+        ModelCall {
+            call: "m2".parse().unwrap(),
+            ..call.clone()
+        },
+        ModelCall {
+            route: "local:other".to_owned(),
+            ..call.clone()
+        },
+        ModelCall {
+            origin: Some("http://127.0.0.1:1".to_owned()),
+            ..call.clone()
+        },
+        ModelCall {
+            completion: Digest::of(b"x"),
+            ..call.clone()
+        },
+        ModelCall {
+            bytes: 1,
+            ..call.clone()
+        },
+        ModelCall {
+            tokens: 1,
+            ..call.clone()
+        },
+    ] {
+        assert_ne!(changed.digest(), call.digest(), "{changed:?}");
+    }
+    assert!(call.effects().is_outward());
+    assert!(
+        !ModelCall {
+            origin: None,
+            ..call
+        }
+        .effects()
+        .is_outward()
+    );
+}
+
+#[test]
+fn a_refusal_of_a_frozen_and_hurried_world_names_what_waiting_does_not_heal() {
+    let none = Grants::of(GroupId::owner(), &[]);
+    let call = any_call();
+    let both = World {
+        frozen: true,
+        rate: RateState::Exhausted { retry_after: 3 },
+        ..world(&none)
+    };
+    let Judgement::Refuse(refusal) = judge(Claim::new(call), &both) else {
+        panic!("not refused")
+    };
+    assert_eq!(
+        (refusal.code, refusal.retry_after),
+        (code::UNAUTHORIZED, None)
+    );
+}
+
+fn any_call() -> Invocation {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    invocations().new_tree(&mut runner).unwrap().current()
+}

@@ -1,0 +1,258 @@
+//! Audit lines for what is decided or happens without being an act.
+
+use carapace_contract::id::{Code, Digest, EffectId, GroupId, SessionId, TurnId, WorkerId};
+use carapace_contract::verdict::{Decision, Reason};
+use serde::Serialize;
+
+/// The most characters of a free text in an audit line.
+pub const MAX_TEXT: usize = 2000;
+
+/// One such line. Texts that others wrote are cut to [`MAX_TEXT`] characters.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(
+    tag = "kind",
+    content = "body",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
+pub enum Note {
+    /// The broker started.
+    Started {
+        /// Its version.
+        version: String,
+        /// The digest of its configuration.
+        config: Digest,
+    },
+    /// The broker ends as it was told to.
+    Stopped {},
+    /// A session was opened.
+    SessionCreated {
+        /// Which.
+        #[serde(skip)]
+        session: SessionId,
+        /// Whose.
+        group: GroupId,
+    },
+    /// A call was refused.
+    Refused {
+        /// The effect.
+        #[serde(skip)]
+        effect: EffectId,
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// The tool, or `model.complete`.
+        what: String,
+        /// The refusal's code.
+        code: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// A person was asked.
+    Asked {
+        /// The effect.
+        #[serde(skip)]
+        effect: EffectId,
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// The tool.
+        what: String,
+        /// The question.
+        question: Code,
+        /// What the answer is bound to.
+        digest: Digest,
+        /// Seconds since 1970 until which it may be answered.
+        expires: i64,
+        /// Why it is asked.
+        reasons: Vec<Reason>,
+    },
+    /// A person answered.
+    Answered {
+        /// The effect.
+        #[serde(skip)]
+        effect: EffectId,
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// The question.
+        question: Code,
+        /// What they decided.
+        decision: Decision,
+        /// Who they are.
+        approver: String,
+    },
+    /// A question is over without an answer.
+    Unanswered {
+        /// The effect.
+        #[serde(skip)]
+        effect: EffectId,
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// The question.
+        question: Code,
+        /// `expired` or `void`.
+        state: String,
+    },
+    /// A standing grant was taken back.
+    Revoked {
+        /// The question that gave it.
+        question: Code,
+        /// Who took it back.
+        approver: String,
+    },
+    /// An effect that was on record is over.
+    Finished {
+        /// The effect.
+        #[serde(skip)]
+        effect: EffectId,
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// `done`, `failed`, `unknown`.
+        outcome: String,
+        /// Milliseconds it took.
+        millis: u64,
+        /// One line by the broker, without content of the result.
+        detail: String,
+    },
+    /// A confined process broke the protocol or its cage.
+    Violation {
+        /// The session it served, if it served one yet.
+        #[serde(skip)]
+        session: Option<SessionId>,
+        /// Which process.
+        worker: WorkerId,
+        /// What it did.
+        what: String,
+    },
+    /// A confined process was started.
+    Launched {
+        /// The session it serves, if it serves one yet.
+        #[serde(skip)]
+        session: Option<SessionId>,
+        /// Which process.
+        worker: WorkerId,
+        /// Its profile.
+        profile: String,
+    },
+    /// A confined process ended.
+    Exited {
+        /// The session it served, if it served one.
+        #[serde(skip)]
+        session: Option<SessionId>,
+        /// Which process.
+        worker: WorkerId,
+        /// How.
+        cause: String,
+    },
+    /// A turn ended.
+    TurnEnded {
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// The turn.
+        turn: TurnId,
+        /// How.
+        end: String,
+    },
+    /// The configuration was read anew.
+    Config {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The owner stopped everything.
+    Panic {
+        /// Who.
+        approver: String,
+    },
+    /// The cage was proved.
+    Proof {
+        /// `held`, `broken` or `vacuous`.
+        result: String,
+        /// The numbers.
+        detail: String,
+    },
+}
+
+impl Note {
+    pub(crate) fn effect(&self) -> Option<EffectId> {
+        match self {
+            Note::Refused { effect, .. }
+            | Note::Asked { effect, .. }
+            | Note::Answered { effect, .. }
+            | Note::Unanswered { effect, .. }
+            | Note::Finished { effect, .. } => Some(*effect),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        match self {
+            Note::SessionCreated { session, .. }
+            | Note::Refused { session, .. }
+            | Note::Asked { session, .. }
+            | Note::Answered { session, .. }
+            | Note::Unanswered { session, .. }
+            | Note::Finished { session, .. }
+            | Note::TurnEnded { session, .. } => Some(*session),
+            Note::Violation { session, .. }
+            | Note::Launched { session, .. }
+            | Note::Exited { session, .. } => *session,
+            _ => None,
+        }
+    }
+
+    /// Its kind and body, with long texts cut.
+    pub(crate) fn into_line(self) -> Result<(String, serde_json::Value), serde_json::Error> {
+        let mut line = serde_json::to_value(self)?;
+        let mut body = line["body"].take();
+        shorten(&mut body);
+        let kind = line["kind"].as_str().unwrap_or_default().to_owned();
+        Ok((kind, body))
+    }
+}
+
+fn shorten(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => {
+            if let Some((at, _)) = text.char_indices().nth(MAX_TEXT) {
+                text.truncate(at);
+                text.push('…');
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(shorten),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_beside_the_body_and_long_texts_are_cut() {
+        let effect = EffectId::random();
+        let session = SessionId::random();
+        let note = Note::Finished {
+            effect,
+            session,
+            outcome: "done".to_owned(),
+            millis: 3,
+            detail: "é".repeat(10_000),
+        };
+        assert_eq!(
+            (note.effect(), note.session()),
+            (Some(effect), Some(session))
+        );
+        let (kind, body) = note.into_line().unwrap();
+        assert_eq!(kind, "finished");
+        assert_eq!(
+            body["detail"].as_str().unwrap().chars().count(),
+            MAX_TEXT + 1
+        );
+        assert!(body.get("effect").is_none());
+    }
+}

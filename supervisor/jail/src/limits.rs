@@ -1,0 +1,188 @@
+//! Resource limits per profile, with a reason per line.
+
+use crate::ProfileName;
+
+/// One limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// The resource, as `setrlimit` counts it.
+    pub resource: u32,
+    /// Its line in `/proc/<pid>/limits`.
+    pub title: &'static str,
+    /// Soft and hard value alike; the process' own hard limit if that is lower.
+    pub value: u64,
+    /// Why this much.
+    pub reason: &'static str,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The limits of a profile, in the order in which they are set.
+pub fn of(profile: ProfileName) -> &'static [Limit] {
+    match profile {
+        ProfileName::Worker => WORKER,
+        ProfileName::Hands => HANDS,
+        ProfileName::Broker => BROKER,
+    }
+}
+
+const fn limit(resource: u32, title: &'static str, value: u64, reason: &'static str) -> Limit {
+    Limit {
+        resource,
+        title,
+        value,
+        reason,
+    }
+}
+
+const CORE: Limit = limit(
+    libc::RLIMIT_CORE,
+    "Max core file size",
+    0,
+    "a core file would hold the session",
+);
+const MSGQUEUE: Limit = limit(
+    libc::RLIMIT_MSGQUEUE,
+    "Max msgqueue size",
+    0,
+    "no message queues",
+);
+const NICE: Limit = limit(
+    libc::RLIMIT_NICE,
+    "Max nice priority",
+    0,
+    "never before others",
+);
+const RTPRIO: Limit = limit(
+    libc::RLIMIT_RTPRIO,
+    "Max realtime priority",
+    0,
+    "never before others",
+);
+
+const WORKER: &[Limit] = &[
+    CORE,
+    MSGQUEUE,
+    NICE,
+    RTPRIO,
+    limit(libc::RLIMIT_FSIZE, "Max file size", 0, "writes no file"),
+    limit(
+        libc::RLIMIT_NOFILE,
+        "Max open files",
+        64,
+        "opens nothing; poll needs some",
+    ),
+    limit(libc::RLIMIT_NPROC, "Max processes", 16, "starts nothing"),
+    limit(
+        libc::RLIMIT_MEMLOCK,
+        "Max locked memory",
+        0,
+        "locks no memory",
+    ),
+    limit(
+        libc::RLIMIT_AS,
+        "Max address space",
+        GIB,
+        "a long conversation is some MiB",
+    ),
+    limit(
+        libc::RLIMIT_STACK,
+        "Max stack size",
+        8 * MIB,
+        "the usual size",
+    ),
+    limit(
+        libc::RLIMIT_SIGPENDING,
+        "Max pending signals",
+        64,
+        "queues no signals",
+    ),
+];
+
+const HANDS: &[Limit] = &[
+    CORE,
+    MSGQUEUE,
+    NICE,
+    RTPRIO,
+    limit(
+        libc::RLIMIT_FSIZE,
+        "Max file size",
+        GIB,
+        "one file does not fill a disk",
+    ),
+    limit(
+        libc::RLIMIT_NOFILE,
+        "Max open files",
+        1024,
+        "the usual size",
+    ),
+    limit(
+        libc::RLIMIT_NPROC,
+        "Max processes",
+        256,
+        "a parallel build, not a fork bomb",
+    ),
+    limit(
+        libc::RLIMIT_MEMLOCK,
+        "Max locked memory",
+        64 * KIB,
+        "as much as a key manager wants",
+    ),
+    limit(
+        libc::RLIMIT_AS,
+        "Max address space",
+        64 * GIB,
+        "node reserves much and uses little; what is used is bounded by the control group",
+    ),
+    limit(
+        libc::RLIMIT_STACK,
+        "Max stack size",
+        8 * MIB,
+        "the usual size",
+    ),
+    limit(
+        libc::RLIMIT_SIGPENDING,
+        "Max pending signals",
+        1024,
+        "timers of interpreters",
+    ),
+];
+
+const BROKER: &[Limit] = &[
+    CORE,
+    MSGQUEUE,
+    NICE,
+    RTPRIO,
+    limit(
+        libc::RLIMIT_NOFILE,
+        "Max open files",
+        4096,
+        "a channel per process, connections",
+    ),
+    limit(
+        libc::RLIMIT_NPROC,
+        "Max processes",
+        256,
+        "threads for the database and names",
+    ),
+    limit(
+        libc::RLIMIT_AS,
+        "Max address space",
+        8 * GIB,
+        "bodies are streamed, the rest is small",
+    ),
+    limit(
+        libc::RLIMIT_STACK,
+        "Max stack size",
+        8 * MIB,
+        "the usual size",
+    ),
+    limit(
+        libc::RLIMIT_SIGPENDING,
+        "Max pending signals",
+        256,
+        "queues no signals",
+    ),
+];
