@@ -1,2 +1,24 @@
-//! entry
-fn main() {}
+//! The broker: holds what may not leak, judges, records, sends.
+//!
+//! It is started by the supervisor in a cage of its own and cannot start a process. It reads its
+//! configuration from a descriptor, locks itself, and only then listens.
+
+mod answer;
+mod approval;
+mod boot;
+mod broker;
+mod card;
+mod control;
+mod desk;
+mod hands;
+mod launcher;
+mod link;
+mod mind;
+mod phase;
+mod tools;
+mod turn;
+mod violation;
+
+fn main() -> std::process::ExitCode {
+    boot::run()
+}

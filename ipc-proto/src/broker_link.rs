@@ -144,6 +144,12 @@ fn read_checked(stream: &UnixStream, peer: Peer, room: &mut [u8]) -> io::Result<
 }
 
 impl Sender {
+    /// With another deadline; tests make it short.
+    pub fn with_stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
     /// Sends one frame; waits until it is written, at most [`limits::STALL`] without progress.
     ///
     /// # Errors

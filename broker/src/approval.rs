@@ -1,0 +1,241 @@
+//! Stage 5: the question. Durable before it is shown, bound to the digest of exactly what is
+//! asked, answered once, expiring, and still there after the broker was restarted.
+
+use crate::answer::Asked;
+use crate::broker::{Broker, now};
+use crate::desk::{note_refusal, refusal_word, store_word};
+use crate::card;
+use carapace_contract::control::Tell;
+use carapace_contract::id::Code;
+use carapace_contract::tool::Invocation;
+use carapace_contract::verdict::Decision;
+use carapace_ipc_proto::error::{Code as ErrorCode, ErrorWord};
+use carapace_policy::{Permit, Question, SessionGrant};
+use carapace_store::{AlwaysGrant, AnswerTaken, EffectState, NewQuestion, Note, StoredQuestion};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Asks the owner, waits, and turns their answer into a permit or an error.
+pub(crate) async fn confirm(asked: &Asked, question: Question<Invocation>) -> Result<Permit<Invocation>, ErrorWord> {
+    let broker = &asked.broker;
+    let call = question.what().clone();
+    let stored = match pending(asked, &call, &question).await? {
+        Some(stored) => stored,
+        None => ask(asked, &call, &question).await?,
+    };
+    let code = stored.card.code.clone();
+    let (wake, mut woken) = oneshot::channel();
+    broker.waiting.borrow_mut().insert(code.clone(), wake);
+    if stored.decision.is_none() {
+        announce(asked, &stored);
+        let left = u64::try_from(stored.card.expires - now()).unwrap_or(0);
+        let mut cancel = asked.turn.cancelled();
+        asked.turn.pause(true);
+        tokio::select! {
+            _ = &mut woken => {}
+            _ = tokio::time::sleep(Duration::from_secs(left)) => {}
+            _ = cancel.wait_for(|cancelled| *cancelled) => {}
+        }
+        asked.turn.pause(false);
+    }
+    broker.waiting.borrow_mut().remove(&code);
+    let outcome = settle(asked, question, &code).await;
+    if let Err((state, _)) = &outcome {
+        let (outward, effect) = (call.effects.is_outward(), call.effect);
+        if let Err(error) = broker.store.finish(effect, outward, *state, None).await {
+            eprintln!("the end of a question was not kept: {error}");
+        }
+    }
+    outcome.map_err(|(_, word)| word)
+}
+
+/// A question about this very call from before a restart, still open or already answered.
+async fn pending(
+    asked: &Asked,
+    call: &Invocation,
+    question: &Question<Invocation>,
+) -> Result<Option<StoredQuestion>, ErrorWord> {
+    let found = asked.broker.store.question_about(call.effect).await.map_err(|error| store_word(&error))?;
+    Ok(found.filter(|found| {
+        found.digest == *question.digest()
+            && found.card.expires > now()
+            && (found.card.state == "open" || found.card.state == "allowed" || found.card.state == "denied")
+    }))
+}
+
+async fn ask(asked: &Asked, call: &Invocation, question: &Question<Invocation>) -> Result<StoredQuestion, ErrorWord> {
+    let broker = &asked.broker;
+    let expires = now() + i64::try_from(broker.config.approvals.expire_seconds).unwrap_or(i64::MAX / 2);
+    let code = Code::random();
+    let card = card::of(call, code.clone(), question.reasons(), expires);
+    let arguments = call.canonical_arguments();
+    broker.store.judged(call, true).await.map_err(|error| store_word(&error))?;
+    let new = NewQuestion {
+        effect: call.effect,
+        group: call.caller.group.clone(),
+        digest: *question.digest(),
+        shape: call.shape(),
+        arguments: arguments.clone(),
+        card: card.clone(),
+    };
+    broker.store.ask(new).await.map_err(|error| store_word(&error))?;
+    broker.note(Note::Asked {
+        effect: call.effect,
+        session: asked.session,
+        what: call.tool.to_string(),
+        question: code,
+        digest: *question.digest(),
+        expires,
+        reasons: question.reasons().to_vec(),
+    });
+    Ok(StoredQuestion {
+        effect: call.effect,
+        digest: *question.digest(),
+        shape: call.shape(),
+        arguments,
+        card,
+        decision: None,
+        note: None,
+    })
+}
+
+fn announce(asked: &Asked, stored: &StoredQuestion) {
+    let tell = Tell::Question(Box::new(stored.card.clone()));
+    asked.turn.tell(tell.clone());
+    let _ = asked.broker.watchers.send(tell);
+}
+
+/// Uses the answer, once.
+async fn settle(
+    asked: &Asked,
+    question: Question<Invocation>,
+    code: &Code,
+) -> Result<Permit<Invocation>, (EffectState, ErrorWord)> {
+    let broker = &asked.broker;
+    let failed = |error: carapace_store::StoreError| (EffectState::Refused, store_word(&error));
+    let call = question.what().clone();
+    let stored = broker.store.question(code.clone()).await.map_err(failed)?;
+    let note = stored.as_ref().and_then(|stored| stored.note.clone());
+    let Some(answer) = broker.store.use_answer(code.clone()).await.map_err(failed)? else {
+        if stored.as_ref().is_some_and(|stored| stored.decision == Some(Decision::Deny)) {
+            close(asked, code, "denied");
+            let words = match note {
+                Some(note) => format!("the owner said no, with this note: {}", card::visible(&note)),
+                None => "the owner said no".to_owned(),
+            };
+            return Err((EffectState::Refused, ErrorWord::new(ErrorCode::ConfirmationDenied, 5, words)));
+        }
+        if asked.turn.is_cancelled() {
+            close(asked, code, "void");
+            return Err((EffectState::Refused, ErrorWord::new(ErrorCode::Cancelled, 5, "the turn was cancelled")));
+        }
+        let refusal = question.expire();
+        unanswered(broker, asked, &call, code, "expired");
+        close(asked, code, "expired");
+        return Err((EffectState::Refused, refusal_word(5, &refusal)));
+    };
+    let resolved = broker.with_world(&asked.live, asked.turn.budget(), |world| question.resolve(&answer, world));
+    match resolved {
+        Err(refusal) => {
+            note_refusal(asked, call.effect, call.tool.as_str(), &refusal);
+            close(asked, code, "void");
+            Err((EffectState::Refused, refusal_word(5, &refusal)))
+        }
+        Ok(permit) => {
+            keep_grant(broker, &call, code, answer.decision).await.map_err(failed)?;
+            close(asked, code, "allowed");
+            Ok(permit)
+        }
+    }
+}
+
+async fn keep_grant(
+    broker: &Broker,
+    call: &Invocation,
+    code: &Code,
+    decision: Decision,
+) -> Result<(), carapace_store::StoreError> {
+    match decision {
+        Decision::Session => broker
+            .grants
+            .borrow_mut()
+            .allow_in_session(SessionGrant { session: call.caller.session, tool: call.tool.clone() }),
+        Decision::Always => {
+            let expires = now() + i64::from(broker.config.approvals.always_days) * 86_400;
+            broker
+                .store
+                .add_always(AlwaysGrant {
+                    code: code.clone(),
+                    group: call.caller.group.clone(),
+                    shape: call.shape(),
+                    tool: call.tool.clone(),
+                    arguments: call.canonical_arguments(),
+                    expires,
+                })
+                .await?;
+            broker.grants.borrow_mut().allow_always(call.shape(), expires);
+        }
+        Decision::Once | Decision::Deny => {}
+    }
+    Ok(())
+}
+
+fn close(asked: &Asked, code: &Code, state: &str) {
+    let tell = Tell::Closed { code: code.clone(), state: state.to_owned() };
+    asked.turn.tell(tell.clone());
+    let _ = asked.broker.watchers.send(tell);
+}
+
+fn unanswered(broker: &Broker, asked: &Asked, call: &Invocation, code: &Code, state: &str) {
+    broker.note(Note::Unanswered {
+        effect: call.effect,
+        session: asked.session,
+        question: code.clone(),
+        state: state.to_owned(),
+    });
+}
+
+/// Takes the owner's answer: on record, durable, and only then the waiting call goes on.
+///
+/// # Errors
+/// A code and a sentence for the surface.
+pub(crate) async fn take_answer(
+    broker: &Broker,
+    code: Code,
+    decision: Decision,
+    note: Option<String>,
+    approver: &str,
+) -> Result<String, (&'static str, String)> {
+    let stored = |error: carapace_store::StoreError| ("store", error.to_string());
+    let taken = broker
+        .store
+        .answer(code.clone(), decision, approver.to_owned(), note, now())
+        .await
+        .map_err(stored)?;
+    match taken {
+        AnswerTaken::Taken(question) => {
+            broker.mark_activity();
+            broker
+                .store
+                .note_synced(Note::Answered {
+                    effect: question.effect,
+                    session: question.card.session,
+                    question: code.clone(),
+                    decision,
+                    approver: approver.to_owned(),
+                })
+                .await
+                .map_err(stored)?;
+            if let Some(wake) = broker.waiting.borrow_mut().remove(&code) {
+                let _ = wake.send(());
+            }
+            Ok(if decision == Decision::Deny { "denied" } else { "allowed" }.to_owned())
+        }
+        AnswerTaken::NoSuchQuestion => Err((
+            "no-such-question",
+            format!("there is no question {code}; `carapace approvals` lists the open ones"),
+        )),
+        AnswerTaken::NotOpen(state) => Err(("not-open", format!("question {code} is not open any more: {state}"))),
+        AnswerTaken::Expired => Err(("expired", format!("question {code} has expired; ask for the work again"))),
+    }
+}

@@ -1,0 +1,147 @@
+//! What the broker's parts share. One thread runs them all, so a plain cell is enough, and no
+//! borrow is held across an await.
+
+use crate::hands::HandsSlot;
+use crate::launcher::Launcher;
+use crate::mind::Mind;
+use crate::tools::Registry;
+use crate::turn::Turn;
+use carapace_contract::config::Config;
+use carapace_contract::control::Tell;
+use carapace_contract::id::{Code, GroupId, SessionId, TurnId};
+use carapace_egress::Egress;
+use carapace_policy::{Bucket, Budget, Grants, World};
+use carapace_providers::openai_compatible::Endpoint;
+use carapace_store::{AlwaysGrant, Store};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{broadcast, oneshot};
+
+/// One session as far as it is live.
+pub(crate) struct Live {
+    /// Its mind, while one runs.
+    pub(crate) mind: RefCell<Option<Rc<Mind>>>,
+    /// Its hands, once needed.
+    pub(crate) hands: HandsSlot,
+    /// Its turn, while one runs.
+    pub(crate) turn: RefCell<Option<Rc<Turn>>>,
+    /// Limits the calls it starts.
+    pub(crate) bucket: RefCell<Bucket>,
+}
+
+/// What the broker's parts share.
+pub(crate) struct Broker {
+    pub(crate) config: Config,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) store: Store,
+    pub(crate) egress: Egress,
+    pub(crate) launcher: Launcher,
+    pub(crate) registry: Registry,
+    pub(crate) grants: RefCell<Grants>,
+    pub(crate) live: RefCell<HashMap<SessionId, Rc<Live>>>,
+    pub(crate) turns: RefCell<HashMap<TurnId, Rc<Turn>>>,
+    /// Those who wait for the answer to a question.
+    pub(crate) waiting: RefCell<HashMap<Code, oneshot::Sender<()>>>,
+    /// Surfaces that follow the questions of all sessions.
+    pub(crate) watchers: broadcast::Sender<Tell>,
+    pub(crate) frozen: Cell<bool>,
+    pub(crate) violations: Cell<u64>,
+    active: Cell<bool>,
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+impl Broker {
+    pub(crate) fn new(
+        config: Config,
+        endpoint: Option<Endpoint>,
+        store: Store,
+        egress: Egress,
+        launcher: Launcher,
+        always: Vec<AlwaysGrant>,
+    ) -> Self {
+        let mut grants = Grants::of(GroupId::owner(), &config.grants);
+        for grant in always {
+            grants.allow_always(grant.shape, grant.expires);
+        }
+        Self {
+            registry: Registry::new(config.limits.exec_seconds),
+            config,
+            endpoint,
+            store,
+            egress,
+            launcher,
+            grants: RefCell::new(grants),
+            live: RefCell::default(),
+            turns: RefCell::default(),
+            waiting: RefCell::default(),
+            watchers: broadcast::Sender::new(256),
+            frozen: Cell::new(false),
+            violations: Cell::new(0),
+            active: Cell::new(true),
+        }
+    }
+
+    /// The live part of a session; made where there is none.
+    pub(crate) fn session(&self, session: SessionId) -> Rc<Live> {
+        let per_minute = self.config.limits.calls_per_minute;
+        let make = || {
+            Rc::new(Live {
+                mind: RefCell::default(),
+                hands: HandsSlot::default(),
+                turn: RefCell::default(),
+                bucket: RefCell::new(Bucket::new(per_minute, now_ms())),
+            })
+        };
+        Rc::clone(self.live.borrow_mut().entry(session).or_insert_with(make))
+    }
+
+    /// Looks at the world as a judgement needs it, and gives it to `judge`.
+    pub(crate) fn with_world<R>(&self, live: &Live, budget: Budget, judge: impl FnOnce(&World<'_>) -> R) -> R {
+        let grants = self.grants.borrow();
+        judge(&World {
+            // A store that cannot record refuses everything, not only what comes to it.
+            frozen: self.frozen.get() || self.store.fault().is_some(),
+            grants: &grants,
+            rate: live.bucket.borrow_mut().state(now_ms()),
+            budget,
+            route: &self.config.model.route,
+            now: now(),
+        })
+    }
+
+    /// Notes that the audit chain has grown.
+    pub(crate) fn mark_activity(&self) {
+        self.active.set(true);
+    }
+
+    pub(crate) fn take_activity(&self) -> bool {
+        self.active.replace(false)
+    }
+
+    /// Brings the chain to disk and tells the supervisor where it is.
+    pub(crate) async fn anchor(&self) {
+        if let Ok(head) = self.store.audit_head().await {
+            self.launcher.anchor(head.count, *head.hash.as_bytes());
+        }
+    }
+
+    /// Writes to the audit chain what is not an effect. A chain that cannot be written is seen by
+    /// the next judgement, which refuses.
+    pub(crate) fn note(&self, note: carapace_store::Note) {
+        self.mark_activity();
+        if let Err(error) = self.store.note(note) {
+            eprintln!("the audit chain cannot be written: {error}");
+        }
+    }
+}

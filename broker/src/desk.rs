@@ -1,0 +1,278 @@
+//! The desk: six stages, in order, on one screen.
+//!
+//! A request comes in as a claim, and each stage takes what the one before it gave: a claim
+//! becomes a permit only through `policy`, and only what `store` has recorded is carried out.
+//! Leaving a stage out does not compile.
+
+use crate::answer::Asked;
+use crate::{approval, broker, card};
+use carapace_contract::control::Tell;
+use carapace_contract::id::{EffectId, ToolName};
+use carapace_contract::tool::{Invocation, Place, Tool};
+use carapace_ipc_proto::Claim;
+use carapace_ipc_proto::error::{Code, ErrorWord};
+use carapace_policy::{Judgement, Refusal, judge};
+use carapace_store::{EffectState, KnownEffect, Note, Recorded, StoreError};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// One tool call, from claim to result.
+async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<String, ErrorWord> {
+    // 1 construct: who asks comes from the channel, never from the message
+    let caller = asked.caller();
+
+    // 2 topic: the tool exists (that this sender may ask now was looked up in the phase table)
+    let tool = known_tool(asked, &tool)?;
+
+    // 3 payload: the closed schema, to the innermost object
+    let claim = fit_schema(asked, tool, arguments)?.parse(|arguments| {
+        Ok::<_, ErrorWord>(Invocation {
+            effect: EffectId::random(),
+            caller,
+            call: asked.call.clone(),
+            tool: tool.name.clone(),
+            manifest: tool.manifest_digest(),
+            arguments,
+            effects: tool.effects.clone(),
+            place: tool.place,
+        })
+    })?;
+    let claim = match met_before(asked, claim).await? {
+        Met::Answered(outcome) => return outcome,
+        Met::New(claim) => claim,
+    };
+
+    // 4 authorize: grants, rate, freeze
+    let permit = match authorize(asked, claim) {
+        Judgement::Allow(permit) => permit,
+        Judgement::Refuse(refusal) => return Err(refusal_word(4, &refusal)),
+        // 5 confirm: a person, shown exactly this
+        Judgement::Ask(question) => approval::confirm(asked, question).await?,
+    };
+
+    // 6 route: on record first, then done; the result is kept before it is told
+    let recorded = asked.broker.store.record(permit).await.map_err(|error| store_word(&error))?;
+    asked.broker.mark_activity();
+    route(asked, recorded).await
+}
+
+/// The same call asked twice is one call: a mind that replaces a lost one gets the outcome of
+/// what is already under way.
+pub(crate) async fn once(asked: Asked, tool: ToolName, arguments: Claim<Value>) -> Result<String, ErrorWord> {
+    let key = (asked.within.clone(), asked.call.clone());
+    let digest = carapace_contract::id::Digest::of(
+        format!("{tool} {}", arguments.alleged()).as_bytes(),
+    );
+    if let Some((same, mut outcome)) = asked.turn.under_way(&key) {
+        if same != digest {
+            return Err(ErrorWord::new(Code::ValidationFailed, 3, "another call is under way under this name"));
+        }
+        return match outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(gone())),
+            Err(_) => Err(gone()),
+        };
+    }
+    let tell = asked.turn.begin(key.clone(), digest);
+    // Its own task: it goes on where the one who asked is lost.
+    let work = tokio::task::spawn_local(async move {
+        let alleged = arguments.alleged().clone();
+        let outcome = pass(&asked, tool.clone(), arguments).await;
+        asked.turn.called(&asked, &tool, alleged, &outcome);
+        let _ = tell.send(Some(outcome.clone()));
+        asked.turn.ended(&key);
+        outcome
+    });
+    work.await.unwrap_or_else(|_| Err(gone()))
+}
+
+fn gone() -> ErrorWord {
+    ErrorWord::new(Code::HandlerError, 6, "the call was lost; its outcome is not known and it is not repeated")
+}
+
+fn known_tool<'a>(asked: &'a Asked, name: &ToolName) -> Result<&'a Tool, ErrorWord> {
+    asked
+        .broker
+        .registry
+        .tool(name)
+        .ok_or_else(|| ErrorWord::new(Code::UnknownTool, 2, format!("there is no tool named {name}")))
+}
+
+fn fit_schema(asked: &Asked, tool: &Tool, arguments: Claim<Value>) -> Result<Claim<Value>, ErrorWord> {
+    arguments.parse(|arguments| match asked.broker.registry.misfit(&tool.name, &arguments) {
+        None => Ok(arguments),
+        Some((field, problem)) => Err(ErrorWord::new(
+            Code::ValidationFailed,
+            3,
+            format!("the arguments of {} do not fit: {problem}", tool.name),
+        )
+        .in_field(field)),
+    })
+}
+
+enum Met {
+    /// It was answered before; this is the answer.
+    Answered(Result<String, ErrorWord>),
+    /// It is to be judged.
+    New(Claim<Invocation>),
+}
+
+/// What the store knows under this name: a call is done once, and another call under the same name
+/// is no call.
+async fn met_before(asked: &Asked, claim: Claim<Invocation>) -> Result<Met, ErrorWord> {
+    let Some(known) = known(asked).await? else {
+        return Ok(Met::New(claim));
+    };
+    if known.digest != claim.alleged().digest() {
+        return Ok(Met::Answered(Err(ErrorWord::new(
+            Code::ValidationFailed,
+            3,
+            "another call was made under this name before",
+        ))));
+    }
+    let answered = match known.state {
+        EffectState::Refused | EffectState::Asked => {
+            return Ok(Met::New(match claim.parse(|call| {
+                Ok::<_, std::convert::Infallible>(Invocation { effect: known.effect, ..call })
+            }) {
+                Ok(claim) => claim,
+                Err(never) => match never {},
+            }));
+        }
+        EffectState::Done | EffectState::Failed => known.result.as_ref().map_or_else(|| Err(gone()), stored_outcome),
+        EffectState::Acting | EffectState::Unknown => Err(gone()),
+    };
+    Ok(Met::Answered(answered))
+}
+
+/// What the store knows under the name of this request.
+pub(crate) async fn known(asked: &Asked) -> Result<Option<KnownEffect>, ErrorWord> {
+    asked
+        .broker
+        .store
+        .lookup(asked.turn.id, asked.within.clone(), asked.call.clone())
+        .await
+        .map_err(|error| store_word(&error))
+}
+
+fn authorize(asked: &Asked, claim: Claim<Invocation>) -> Judgement<Invocation> {
+    let about = claim.alleged().clone();
+    let judgement = asked.broker.with_world(&asked.live, asked.turn.budget(), |world| judge(claim, world));
+    match &judgement {
+        Judgement::Refuse(refusal) => {
+            note_refusal(asked, about.effect, about.tool.as_str(), refusal);
+            keep_refusal(asked, about);
+        }
+        Judgement::Allow(_) | Judgement::Ask(_) => {
+            let _ = asked.live.bucket.borrow_mut().take(broker::now_ms());
+        }
+    }
+    judgement
+}
+
+/// Keeps the row of a refused call, so that `carapace effects` shows it.
+fn keep_refusal(asked: &Asked, call: Invocation) {
+    let store = asked.broker.store.clone();
+    tokio::task::spawn_local(async move {
+        if let Err(error) = store.judged(&call, false).await {
+            eprintln!("a refusal was not kept in the list of effects: {error}");
+        }
+    });
+}
+
+/// Carries out what is on record, and keeps its outcome before telling it.
+async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, ErrorWord> {
+    let call = recorded.what().clone();
+    let started = Instant::now();
+    asked.turn.tell(Tell::ToolStarted {
+        effect: call.effect,
+        call: call.call.clone(),
+        tool: call.tool.clone(),
+        summary: card::title(&call),
+    });
+    let (state, outcome) = match call.place {
+        Place::Broker => settled(asked.broker.registry.run(&recorded)),
+        Place::Hands => match asked.live.hands.invoke(asked, &recorded).await {
+            Ok(outcome) => settled(outcome),
+            Err(lost) if call.effects.idempotent => settled(Err(lost)),
+            Err(_) => (EffectState::Unknown, Err(gone())),
+        },
+    };
+    let millis = started.elapsed().as_millis() as u64;
+    let result = match &outcome {
+        Ok(text) => json!({ "ok": text }),
+        Err(error) => json!({ "error": error }),
+    };
+    let (word, detail) = match (&outcome, state) {
+        (_, EffectState::Unknown) => ("unknown", "whether it happened cannot be known".to_owned()),
+        (Ok(text), _) => ("done", format!("{} bytes", text.len())),
+        (Err(error), _) => ("failed", error.message.clone()),
+    };
+    let outward = call.effects.is_outward();
+    asked.broker.note(Note::Finished {
+        effect: call.effect,
+        session: asked.session,
+        outcome: word.to_owned(),
+        millis,
+        detail: detail.clone(),
+    });
+    asked.broker.store.finish(call.effect, outward, state, Some(result)).await.map_err(|error| store_word(&error))?;
+    asked.turn.tell(Tell::ToolEnded {
+        effect: call.effect,
+        outcome: word.to_owned(),
+        detail: card::visible(&detail),
+        millis,
+    });
+    outcome
+}
+
+fn settled(outcome: Result<String, ErrorWord>) -> (EffectState, Result<String, ErrorWord>) {
+    (if outcome.is_ok() { EffectState::Done } else { EffectState::Failed }, outcome)
+}
+
+fn stored_outcome(result: &Value) -> Result<String, ErrorWord> {
+    match (result.get("ok").and_then(Value::as_str), result.get("error")) {
+        (Some(text), _) => Ok(text.to_owned()),
+        (None, Some(error)) => Err(serde_json::from_value(error.clone()).unwrap_or_else(|_| gone())),
+        _ => Err(gone()),
+    }
+}
+
+/// A refusal, on record and shown.
+pub(crate) fn note_refusal(asked: &Asked, effect: EffectId, what: &str, refusal: &Refusal) {
+    asked.broker.note(Note::Refused {
+        effect,
+        session: asked.session,
+        what: what.to_owned(),
+        code: refusal.code.to_owned(),
+        reason: refusal.reason.clone(),
+    });
+    asked.turn.tell(Tell::ToolEnded {
+        effect,
+        outcome: "refused".to_owned(),
+        detail: format!("{what}: {}", refusal.reason.text),
+        millis: 0,
+    });
+}
+
+/// A refusal as it crosses.
+pub(crate) fn refusal_word(stage: u8, refusal: &Refusal) -> ErrorWord {
+    use carapace_policy::code;
+    let kind = match refusal.code {
+        code::RATE_LIMITED => Code::RateLimited,
+        code::BUDGET_EXCEEDED => Code::BudgetExceeded,
+        code::CONFIRMATION_DENIED => Code::ConfirmationDenied,
+        code::CONFIRMATION_TIMEOUT => Code::ConfirmationTimeout,
+        _ => Code::Unauthorized,
+    };
+    let word = ErrorWord::new(kind, stage, refusal.reason.text.clone());
+    match refusal.retry_after {
+        Some(seconds) => word.after(seconds),
+        None => word,
+    }
+}
+
+/// A store that fails means no. The cause stays here.
+pub(crate) fn store_word(error: &StoreError) -> ErrorWord {
+    eprintln!("the store: {error}");
+    ErrorWord::new(Code::Unauthorized, 6, "it cannot be put on record now, so it is not done")
+}

@@ -1,0 +1,151 @@
+//! The broker's end of the launch link: asks the supervisor for confined processes and hears of
+//! their end. Frames of one size; a channel's descriptor comes with the frame that announces it.
+
+use crate::broker::Broker;
+use crate::turn;
+use carapace_contract::id::WorkerId;
+use carapace_ipc_proto::launch::{End, FRAME, Failure, Kind, Notice, Order};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::sync::{oneshot, watch};
+
+/// A confined process that was just launched and attested.
+pub(crate) struct Launched {
+    /// Its channel.
+    pub(crate) channel: OwnedFd,
+    /// Its identity.
+    pub(crate) worker: WorkerId,
+    /// Its process id: the only one that may send on the channel.
+    pub(crate) pid: i32,
+    /// Says how it ended, once it has.
+    pub(crate) ended: watch::Receiver<Option<(End, i32)>>,
+}
+
+/// Asks the supervisor.
+pub(crate) struct Launcher {
+    link: Rc<UnixStream>,
+    next: Cell<u64>,
+    asked: RefCell<HashMap<u64, oneshot::Sender<Result<Launched, Failure>>>>,
+    running: RefCell<HashMap<u64, watch::Sender<Option<(End, i32)>>>>,
+}
+
+/// The listening half.
+pub(crate) struct Notices(Rc<UnixStream>);
+
+/// Takes over the launch link.
+pub(crate) fn open(link: OwnedFd) -> io::Result<(Launcher, Notices)> {
+    // A sequenced-packet socket: the wrapper only watches for readiness, each frame is one system
+    // call of our own below.
+    let link = std::os::unix::net::UnixStream::from(link);
+    link.set_nonblocking(true)?;
+    let link = Rc::new(UnixStream::from_std(link)?);
+    let launcher =
+        Launcher { link: Rc::clone(&link), next: Cell::new(1), asked: RefCell::default(), running: RefCell::default() };
+    Ok((launcher, Notices(link)))
+}
+
+impl Launcher {
+    /// Says that the broker is up.
+    pub(crate) fn ready(&self) {
+        self.order(&Order::Ready);
+    }
+
+    /// Asks for a process of this kind for the owner's group.
+    pub(crate) async fn launch(&self, kind: Kind) -> Result<Launched, Failure> {
+        let request = self.next.replace(self.next.get() + 1);
+        let (answer, wait) = oneshot::channel();
+        self.asked.borrow_mut().insert(request, answer);
+        self.order(&Order::Launch { request, kind, group: 0 });
+        wait.await.unwrap_or(Err(Failure::Stopping))
+    }
+
+    /// Asks for the end of a process.
+    pub(crate) fn kill(&self, worker: WorkerId) {
+        self.order(&Order::Kill { number: worker.number });
+    }
+
+    /// Says where the audit chain is.
+    pub(crate) fn anchor(&self, count: u64, head: [u8; 32]) {
+        self.order(&Order::Anchor { count, head });
+    }
+
+    /// The supervisor reads in a loop of its own and its queue holds more than is ever under way;
+    /// where it does not take an order, it is gone, and the end of the link says so.
+    fn order(&self, order: &Order) {
+        if let Err(error) = send(&*self.link, &order.encode(), SendFlags::NOSIGNAL) {
+            eprintln!("an order to the supervisor was not taken: {error}");
+        }
+    }
+}
+
+/// Follows what the supervisor says until it wants the broker to end.
+pub(crate) async fn follow(broker: &Rc<Broker>, notices: Notices) {
+    loop {
+        let Some((notice, channel)) = notices.next().await else {
+            return;
+        };
+        let launcher = &broker.launcher;
+        match notice {
+            Notice::Launched { request, number, generation, pid } => {
+                let (tell, ended) = watch::channel(None);
+                launcher.running.borrow_mut().insert(number, tell);
+                let answer = launcher.asked.borrow_mut().remove(&request);
+                let worker = WorkerId { number, generation };
+                match (answer, channel) {
+                    (Some(answer), Some(channel)) => {
+                        if answer.send(Ok(Launched { channel, worker, pid, ended })).is_err() {
+                            launcher.kill(worker);
+                        }
+                    }
+                    _ => launcher.kill(worker),
+                }
+            }
+            Notice::Failed { request, why } => {
+                if let Some(answer) = launcher.asked.borrow_mut().remove(&request) {
+                    let _ = answer.send(Err(why));
+                }
+            }
+            Notice::Ended { number, end, code } => {
+                if let Some(tell) = launcher.running.borrow_mut().remove(&number) {
+                    let _ = tell.send(Some((end, code)));
+                }
+            }
+            Notice::Drain => return,
+            Notice::Panic => turn::freeze(broker, "the supervisor").await,
+        }
+    }
+}
+
+impl Notices {
+    /// The next notice; `None` at the end of the link or where a frame is none of ours.
+    async fn next(&self) -> Option<(Notice, Option<OwnedFd>)> {
+        match self.0.async_io(Interest::READABLE, || receive(&self.0)).await {
+            Ok((frame, channel)) => Notice::decode(&frame).map(|notice| (notice, channel)),
+            Err(error) => {
+                eprintln!("the launch link ended: {error}");
+                None
+            }
+        }
+    }
+}
+
+fn receive(link: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+    let mut frame = [0; FRAME];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(link, &mut [IoSliceMut::new(&mut frame)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let mut channel = None;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            channel = descriptors.into_iter().next();
+        }
+    }
+    Ok((frame[..received.bytes].to_vec(), channel))
+}

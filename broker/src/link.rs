@@ -1,0 +1,58 @@
+//! The speaking half of a confined process's channel, shared by everything that answers it.
+//!
+//! A queue of bounded length and one task that writes. Who answers a slow process waits with it,
+//! alone; a process that does not read is closed by the link's deadline.
+
+use carapace_ipc_proto::broker_link;
+use carapace_ipc_proto::limits;
+use carapace_ipc_proto::words::Word;
+use std::rc::Rc;
+use tokio::sync::{mpsc, watch};
+
+/// Where words to one confined process go.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    queue: mpsc::Sender<Vec<u8>>,
+    broken: Rc<watch::Receiver<Option<String>>>,
+}
+
+impl Wire {
+    /// Starts the writer.
+    pub(crate) fn start(mut sender: broker_link::Sender) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<Vec<u8>>(limits::OUTBOX);
+        let (tell, broken) = watch::channel(None);
+        tokio::task::spawn_local(async move {
+            let mut outcome = sender.greet().await;
+            while outcome.is_ok() {
+                let Some(frame) = waiting.recv().await else {
+                    return;
+                };
+                outcome = sender.send(&frame).await;
+            }
+            if let Err(error) = outcome {
+                let _ = tell.send(Some(error.to_string()));
+            }
+        });
+        Self { queue, broken: Rc::new(broken) }
+    }
+
+    /// Queues a word, in parts where it is long. False once the process does not take any more.
+    pub(crate) async fn say(&self, word: Word) -> bool {
+        for frame in word.frames() {
+            if self.queue.send(frame).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Waits until writing has failed, and says why.
+    pub(crate) async fn broken(&self) -> String {
+        let mut broken = (*self.broken).clone();
+        match broken.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // The writer ended without a fault: nobody speaks to this process any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,533 @@
+//! One turn: from a message on record to an end on record, exactly one of each.
+//!
+//! The mind is lost and replaced without harm: what was answered is answered again from the store,
+//! what is under way goes on, what cannot be known is said to be unknown. A mind that broke the
+//! protocol is not tried again.
+
+use crate::answer::Asked;
+use crate::broker::{Broker, Live, now};
+use crate::mind::{self, Gone, Mind};
+use carapace_contract::control::{Tell, TurnEnd};
+use carapace_contract::id::{CallId, Digest, GroupId, SessionId, ToolName, TurnId, WorkerId};
+use carapace_contract::model::{Answer, Message, Role, Usage};
+use carapace_ipc_proto::error::{Code, ErrorWord};
+use carapace_ipc_proto::words::{Cancel, Part, Word};
+use carapace_policy::Budget;
+use carapace_providers::offline::{DoneCall, Outcome};
+use carapace_store::{Note, TurnRow};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Minds that one turn may use up before it fails.
+const ATTEMPTS: u32 = 4;
+
+/// Bytes of conversation that one turn may send to a model.
+const MODEL_BYTES: u64 = 256 * 1024 * 1024;
+
+/// How long a mind may take to report after it was told to stop.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Events kept for a surface that comes back; older deltas are dropped first.
+const KEPT: usize = 4096;
+
+/// Bytes of the final text.
+const FINAL_TEXT: usize = 256 * 1024;
+
+/// Something the turn's runner must know.
+pub(crate) enum News {
+    /// The mind says the turn has ended.
+    Reported(WorkerId, TurnEnd, String),
+    /// The mind was lost.
+    MindGone(WorkerId, Gone),
+}
+
+/// The caller's name for a call: where it came from, and what it calls it.
+pub(crate) type CallKey = (Option<CallId>, CallId);
+type CallOutcome = Option<Result<String, ErrorWord>>;
+
+struct UnderWay {
+    digest: Digest,
+    outcome: watch::Receiver<CallOutcome>,
+}
+
+#[derive(Default)]
+struct Progress {
+    answers: Vec<Answer>,
+    results: HashMap<String, String>,
+    done: Vec<DoneCall>,
+    said: Option<String>,
+    usage: Usage,
+    rounds: u32,
+    tokens: u64,
+    bytes: u64,
+}
+
+/// One turn that waits or runs.
+pub(crate) struct Turn {
+    pub(crate) id: TurnId,
+    pub(crate) session: SessionId,
+    pub(crate) group: GroupId,
+    /// What the owner wrote, from the broker's own record.
+    pub(crate) text: String,
+    limits: Budget,
+    progress: RefCell<Progress>,
+    under_way: RefCell<HashMap<CallKey, UnderWay>>,
+    events: broadcast::Sender<Tell>,
+    kept: RefCell<Vec<Tell>>,
+    cancel: watch::Sender<bool>,
+    news: mpsc::UnboundedSender<News>,
+    paused: Cell<u32>,
+}
+
+/// Starts a turn that was just accepted, or goes on with one that a restart cut off.
+pub(crate) fn resume(broker: &Rc<Broker>, row: TurnRow) -> Rc<Turn> {
+    let (news, inbox) = mpsc::unbounded_channel();
+    let limits = &broker.config.limits;
+    let turn = Rc::new(Turn {
+        id: row.turn,
+        session: row.session,
+        group: row.group,
+        text: row.text,
+        limits: Budget { rounds: limits.rounds, tokens: limits.turn_tokens, bytes: MODEL_BYTES },
+        progress: RefCell::default(),
+        under_way: RefCell::default(),
+        events: broadcast::Sender::new(1024),
+        kept: RefCell::default(),
+        cancel: watch::Sender::new(false),
+        news,
+        paused: Cell::new(0),
+    });
+    broker.turns.borrow_mut().insert(turn.id, Rc::clone(&turn));
+    let (broker, running) = (Rc::clone(broker), Rc::clone(&turn));
+    tokio::task::spawn_local(async move {
+        let live = broker.session(running.session);
+        // One turn at a time: the next one of this session waits.
+        while live.turn.borrow().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        *live.turn.borrow_mut() = Some(Rc::clone(&running));
+        let (end, text) = run(&broker, &live, &running, inbox).await;
+        *live.turn.borrow_mut() = None;
+        close(&broker, &running, end, text).await;
+    });
+    turn
+}
+
+async fn run(
+    broker: &Rc<Broker>,
+    live: &Rc<Live>,
+    turn: &Rc<Turn>,
+    mut inbox: mpsc::UnboundedReceiver<News>,
+) -> (TurnEnd, String) {
+    let broken = |what: &str| (TurnEnd::Failed, what.to_owned());
+    let mut spent = 0;
+    loop {
+        match broker.store.start_turn(turn.id).await {
+            Ok(Some(attempt)) if attempt <= ATTEMPTS => {}
+            Ok(Some(_)) => return broken("the assistant's process was lost again and again; the turn was given up"),
+            Ok(None) => return broken("the turn has ended already"),
+            Err(error) => {
+                eprintln!("a turn was not started: {error}");
+                return broken("the turn cannot be put on record");
+            }
+        }
+        if turn.is_cancelled() {
+            return (TurnEnd::Cancelled, String::new());
+        }
+        turn.begin_attempt();
+        let current = live.mind.borrow().clone();
+        let mind = match current {
+            Some(mind) => mind,
+            None => match mind::launch(broker, live, turn.session).await {
+                Ok(mind) => mind,
+                Err(failure) => {
+                    return broken(&format!(
+                        "no confined process could be started ({failure:?}); `carapace doctor` says which layer is missing"
+                    ));
+                }
+            },
+        };
+        match attempt(broker, turn, &mind, &mut inbox, &mut spent).await {
+            Attempt::Ended(end, text) => return (end, text),
+            Attempt::Lost(Gone::Violation(what)) => {
+                return (TurnEnd::Violation, format!("the assistant's process was stopped: {what}"));
+            }
+            Attempt::Lost(Gone::Ended(cause)) => {
+                turn.tell(Tell::Notice { text: format!("the assistant's process was replaced: {cause}") });
+            }
+        }
+    }
+}
+
+enum Attempt {
+    Ended(TurnEnd, String),
+    Lost(Gone),
+}
+
+async fn attempt(
+    broker: &Rc<Broker>,
+    turn: &Rc<Turn>,
+    mind: &Rc<Mind>,
+    inbox: &mut mpsc::UnboundedReceiver<News>,
+    spent: &mut u64,
+) -> Attempt {
+    let word = match turn_word(broker, turn).await {
+        Ok(word) => word,
+        Err(what) => return Attempt::Ended(TurnEnd::Failed, what),
+    };
+    mind.wire.say(word).await;
+    let mut cancel = turn.cancelled();
+    let mut told_to_stop: Option<(tokio::time::Instant, TurnEnd)> = None;
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.tick().await;
+    loop {
+        tokio::select! {
+            news = inbox.recv() => match news {
+                Some(News::Reported(worker, end, text)) if worker == mind.worker => {
+                    let end = told_to_stop.map_or(end, |(_, end)| end);
+                    return Attempt::Ended(end, turn.final_text(text));
+                }
+                Some(News::MindGone(worker, gone)) if worker == mind.worker => {
+                    return match (told_to_stop, gone) {
+                        (Some((_, end)), Gone::Ended(_)) => Attempt::Ended(end, String::new()),
+                        (_, gone) => Attempt::Lost(gone),
+                    };
+                }
+                // From a mind that was replaced before.
+                Some(_) => {}
+                None => return Attempt::Ended(TurnEnd::Failed, "the turn lost its runner".to_owned()),
+            },
+            _ = cancel.wait_for(|cancelled| *cancelled), if told_to_stop.is_none() => {
+                mind.wire.say(Word::Cancel(Cancel { call: String::new() })).await;
+                told_to_stop = Some((tokio::time::Instant::now(), TurnEnd::Cancelled));
+            }
+            _ = tick.tick() => {
+                if turn.paused.get() == 0 {
+                    *spent += 1;
+                }
+                match told_to_stop {
+                    Some((since, end)) if since.elapsed() > STOP_GRACE => {
+                        mind::stop(broker, mind).await;
+                        return Attempt::Ended(end, String::new());
+                    }
+                    None if *spent > broker.config.limits.turn_seconds => {
+                        turn.tell(Tell::Notice { text: "the turn took too long and is stopped".to_owned() });
+                        told_to_stop = Some((tokio::time::Instant::now(), TurnEnd::Limit));
+                        turn.cancel.send_replace(true);
+                        mind.wire.say(Word::Cancel(Cancel { call: String::new() })).await;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// What a mind is told at the start of a turn.
+async fn turn_word(broker: &Broker, turn: &Turn) -> Result<Word, String> {
+    let history = broker.store.transcript(turn.session).await.map_err(|error| {
+        eprintln!("a transcript cannot be read: {error}");
+        "the conversation cannot be read".to_owned()
+    })?;
+    let tools: Vec<Value> = broker
+        .registry
+        .tools()
+        .map(|tool| json!({ "name": tool.name, "description": tool.description }))
+        .collect();
+    let limits = &broker.config.limits;
+    let said = json!({
+        "history": recent(history),
+        "tools": tools,
+        "limits": { "rounds": limits.rounds, "seconds": limits.turn_seconds, "tokens": limits.turn_tokens },
+    });
+    Ok(Word::Turn(Part { json: said.to_string().into_bytes(), more: false }))
+}
+
+/// As much of a conversation's end as fits beside a turn's own growth.
+fn recent(history: Vec<Message>) -> Vec<Message> {
+    let mut room = 4 * 1024 * 1024_usize;
+    let mut from = history.len();
+    for (at, message) in history.iter().enumerate().rev() {
+        let size = serde_json::to_vec(message).map_or(usize::MAX, |text| text.len());
+        if size > room {
+            break;
+        }
+        room -= size;
+        from = at;
+    }
+    // A result without the call it answers means nothing to a model.
+    while history.get(from).is_some_and(|message| message.role != Role::User) {
+        from += 1;
+    }
+    history.into_iter().skip(from).collect()
+}
+
+async fn close(broker: &Rc<Broker>, turn: &Rc<Turn>, end: TurnEnd, text: String) {
+    turn.cancel.send_replace(true);
+    let (messages, usage) = turn.transcript(end, &text);
+    match broker.store.void_turn(turn.id).await {
+        Ok(voided) => {
+            for (code, effect) in voided {
+                broker.note(Note::Unanswered {
+                    effect,
+                    session: turn.session,
+                    question: code.clone(),
+                    state: "void".to_owned(),
+                });
+                let _ = broker.watchers.send(Tell::Closed { code, state: "void".to_owned() });
+            }
+        }
+        Err(error) => eprintln!("open questions of a turn were not closed: {error}"),
+    }
+    match broker.store.end_turn(turn.id, end, text.clone(), usage, messages).await {
+        Ok(_) => broker.note(Note::TurnEnded { session: turn.session, turn: turn.id, end: end_word(end).to_owned() }),
+        Err(error) => eprintln!("the end of a turn was not kept, it will be taken up again: {error}"),
+    }
+    turn.tell(Tell::Done { turn: turn.id, session: turn.session, end, text, usage });
+    broker.turns.borrow_mut().remove(&turn.id);
+}
+
+/// The word for an end.
+pub(crate) fn end_word(end: TurnEnd) -> &'static str {
+    match end {
+        TurnEnd::Answered => "answered",
+        TurnEnd::Cancelled => "cancelled",
+        TurnEnd::Limit => "limit",
+        TurnEnd::Failed => "failed",
+        TurnEnd::Violation => "violation",
+    }
+}
+
+impl Turn {
+    /// To the runner.
+    pub(crate) fn news(&self, news: News) {
+        let _ = self.news.send(news);
+    }
+
+    /// To every surface that follows the turn, now or later.
+    pub(crate) fn tell(&self, tell: Tell) {
+        let mut kept = self.kept.borrow_mut();
+        match (kept.last_mut(), &tell) {
+            (Some(Tell::Delta { text: before }), Tell::Delta { text }) if before.len() < FINAL_TEXT => {
+                before.push_str(text);
+            }
+            _ => {
+                if kept.len() >= KEPT {
+                    kept.remove(0);
+                }
+                kept.push(tell.clone());
+            }
+        }
+        let _ = self.events.send(tell);
+    }
+
+    /// What happened so far, and what happens from here on.
+    pub(crate) fn follow(&self) -> (Vec<Tell>, broadcast::Receiver<Tell>) {
+        (self.kept.borrow().clone(), self.events.subscribe())
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.cancel.send_replace(true);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        *self.cancel.borrow()
+    }
+
+    /// Changes to true when the turn is to stop.
+    pub(crate) fn cancelled(&self) -> watch::Receiver<bool> {
+        self.cancel.subscribe()
+    }
+
+    /// The time that a person takes does not count.
+    pub(crate) fn pause(&self, on: bool) {
+        let count = self.paused.get();
+        self.paused.set(if on { count + 1 } else { count.saturating_sub(1) });
+    }
+
+    /// What is left for model calls.
+    pub(crate) fn budget(&self) -> Budget {
+        let progress = self.progress.borrow();
+        Budget {
+            rounds: self.limits.rounds.saturating_sub(progress.rounds),
+            tokens: self.limits.tokens.saturating_sub(progress.tokens),
+            bytes: self.limits.bytes.saturating_sub(progress.bytes),
+        }
+    }
+
+    /// Takes the worst case of a model call before it is made.
+    pub(crate) fn reserve(&self, tokens: u64, bytes: u64) {
+        let mut progress = self.progress.borrow_mut();
+        progress.rounds += 1;
+        progress.tokens += tokens;
+        progress.bytes += bytes;
+    }
+
+    /// Gives back what a model call did not use; where the vendor does not say, nothing.
+    pub(crate) fn settle(&self, reserved: u64, answer: &Answer) {
+        let mut progress = self.progress.borrow_mut();
+        let used = answer.usage.input + answer.usage.output;
+        if used > 0 {
+            progress.tokens = progress.tokens.saturating_sub(reserved) + used;
+        }
+        progress.usage.input += answer.usage.input;
+        progress.usage.output += answer.usage.output;
+    }
+
+    /// A failed call keeps its reservation: what it cost is not known.
+    pub(crate) fn settle_failed(&self) {}
+
+    /// The model answered.
+    pub(crate) fn answered(&self, answer: &Answer) {
+        self.progress.borrow_mut().answers.push(answer.clone());
+    }
+
+    /// A tool call of the mind has an outcome.
+    pub(crate) fn called(&self, asked: &Asked, tool: &ToolName, arguments: Value, outcome: &Result<String, ErrorWord>) {
+        if asked.within.is_some() {
+            return;
+        }
+        let mut progress = self.progress.borrow_mut();
+        let text = match outcome {
+            Ok(text) => text.clone(),
+            Err(error) => format!("error {error}"),
+        };
+        progress.results.insert(asked.call.as_str().to_owned(), text);
+        let outcome = match outcome {
+            Ok(text) => Outcome::Ok(text.clone()),
+            Err(error) => match error.code {
+                Code::ConfirmationDenied
+                | Code::ConfirmationTimeout
+                | Code::Unauthorized
+                | Code::RateLimited
+                | Code::BudgetExceeded => Outcome::Refused(error.message.clone()),
+                _ => Outcome::Failed(error.message.clone()),
+            },
+        };
+        progress.done.push(DoneCall { name: tool.as_str().to_owned(), arguments, outcome });
+    }
+
+    /// The calls of this attempt that have an outcome, in the order in which they got it.
+    pub(crate) fn done_calls(&self) -> Vec<DoneCall> {
+        self.progress.borrow().done.clone()
+    }
+
+    pub(crate) fn say(&self, text: String) {
+        self.progress.borrow_mut().said = Some(text);
+    }
+
+    /// A call under this name that has not ended.
+    pub(crate) fn under_way(&self, key: &CallKey) -> Option<(Digest, watch::Receiver<CallOutcome>)> {
+        self.under_way.borrow().get(key).map(|call| (call.digest, call.outcome.clone()))
+    }
+
+    /// A call begins.
+    pub(crate) fn begin(&self, key: CallKey, digest: Digest) -> watch::Sender<CallOutcome> {
+        let (tell, outcome) = watch::channel(None);
+        self.under_way.borrow_mut().insert(key, UnderWay { digest, outcome });
+        tell
+    }
+
+    /// A call has ended.
+    pub(crate) fn ended(&self, key: &CallKey) {
+        self.under_way.borrow_mut().remove(key);
+    }
+
+    fn begin_attempt(&self) {
+        let mut progress = self.progress.borrow_mut();
+        progress.answers.clear();
+        progress.results.clear();
+        progress.done.clear();
+        progress.said = None;
+    }
+
+    fn final_text(&self, reported: String) -> String {
+        let mut text = self.progress.borrow_mut().said.take().unwrap_or(reported);
+        if text.len() > FINAL_TEXT {
+            let mut cut = FINAL_TEXT;
+            while !text.is_char_boundary(cut) {
+                cut -= 1;
+            }
+            text.truncate(cut);
+        }
+        text
+    }
+
+    /// The turn's messages for the conversation, from what the broker itself delivered.
+    fn transcript(&self, end: TurnEnd, text: &str) -> (Vec<Message>, Usage) {
+        let progress = self.progress.borrow();
+        let mut messages = Vec::new();
+        let mut round = 0;
+        for answer in progress.answers.iter().filter(|answer| !answer.tool_calls.is_empty()) {
+            messages.push(Message {
+                role: Role::Assistant,
+                content: answer.text.clone(),
+                tool_calls: answer.tool_calls.clone(),
+                tool_call_id: None,
+            });
+            for (index, call) in answer.tool_calls.iter().enumerate() {
+                let result = progress.results.get(&format!("t{round}.{index}"));
+                messages.push(Message {
+                    role: Role::Tool,
+                    content: result.cloned().unwrap_or_else(|| "not done".to_owned()),
+                    tool_calls: Vec::new(),
+                    tool_call_id: Some(call.id.clone()),
+                });
+            }
+            round += 1;
+        }
+        let last = match end {
+            TurnEnd::Answered => text.to_owned(),
+            _ if text.is_empty() => format!("({})", end_word(end)),
+            _ => format!("({}) {text}", end_word(end)),
+        };
+        messages.push(Message::text(Role::Assistant, last));
+        (messages, progress.usage)
+    }
+}
+
+/// Refuses everything from now on.
+pub(crate) async fn freeze(broker: &Rc<Broker>, approver: &str) {
+    if broker.frozen.replace(true) {
+        return;
+    }
+    broker.note(Note::Panic { approver: approver.to_owned() });
+    broker.grants.borrow_mut().end_all_sessions();
+    let turns: Vec<_> = broker.turns.borrow().values().cloned().collect();
+    for turn in turns {
+        turn.cancel();
+    }
+    let live: Vec<_> = broker.live.borrow().values().cloned().collect();
+    for live in live {
+        let mind = live.mind.borrow().clone();
+        if let Some(mind) = mind {
+            broker.launcher.kill(mind.worker);
+        }
+        live.hands.end(broker).await;
+    }
+    if let Err(error) = broker.store.void_all().await {
+        eprintln!("open questions were not closed: {error}");
+    }
+}
+
+/// Closes questions that nobody answered and nobody waits for any more.
+pub(crate) async fn expire_questions(broker: &Broker) {
+    let Ok(expired) = broker.store.expire_questions(now()).await else {
+        return;
+    };
+    for (code, _) in expired {
+        let _ = broker.watchers.send(Tell::Closed { code, state: "expired".to_owned() });
+    }
+}
+
+/// Before the end: turns that run stay on record as running and are taken up at the next start.
+pub(crate) async fn wind_down(broker: &Rc<Broker>) {
+    let turns: Vec<_> = broker.turns.borrow().values().cloned().collect();
+    for turn in turns {
+        turn.tell(Tell::Notice { text: "carapace is stopping; the turn goes on after the next start".to_owned() });
+    }
+}
