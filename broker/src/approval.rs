@@ -117,14 +117,6 @@ async fn settle(
     let stored = broker.store.question(code.clone()).await.map_err(failed)?;
     let note = stored.as_ref().and_then(|stored| stored.note.clone());
     let Some(answer) = broker.store.use_answer(code.clone()).await.map_err(failed)? else {
-        if stored.as_ref().is_some_and(|stored| stored.decision == Some(Decision::Deny)) {
-            close(asked, code, "denied");
-            let words = match note {
-                Some(note) => format!("the owner said no, with this note: {}", card::visible(&note)),
-                None => "the owner said no".to_owned(),
-            };
-            return Err((EffectState::Refused, ErrorWord::new(ErrorCode::ConfirmationDenied, 5, words)));
-        }
         if asked.turn.is_cancelled() {
             close(asked, code, "void");
             return Err((EffectState::Refused, ErrorWord::new(ErrorCode::Cancelled, 5, "the turn was cancelled")));
@@ -134,12 +126,17 @@ async fn settle(
         close(asked, code, "expired");
         return Err((EffectState::Refused, refusal_word(5, &refusal)));
     };
+    let denied = answer.decision == Decision::Deny;
     let resolved = broker.with_world(&asked.live, asked.turn.budget(), |world| question.resolve(&answer, world));
     match resolved {
         Err(refusal) => {
             note_refusal(asked, call.effect, call.tool.as_str(), &refusal);
-            close(asked, code, "void");
-            Err((EffectState::Refused, refusal_word(5, &refusal)))
+            close(asked, code, if denied { "denied" } else { "void" });
+            let mut word = refusal_word(5, &refusal);
+            if let Some(note) = note.filter(|_| denied) {
+                word.message = format!("the owner said no, with this note: {}", card::visible(&note));
+            }
+            Err((EffectState::Refused, word))
         }
         Ok(permit) => {
             keep_grant(broker, &call, code, answer.decision).await.map_err(failed)?;

@@ -133,5 +133,6 @@ async fn keep_anchored(broker: Rc<Broker>) {
             broker.anchor().await;
         }
         turn::expire_questions(&broker).await;
+        broker.hibernate_idle().await;
     }
 }

@@ -16,7 +16,7 @@ use carapace_store::{AlwaysGrant, Store};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, oneshot};
 
 /// One session as far as it is live.
@@ -27,6 +27,8 @@ pub(crate) struct Live {
     pub(crate) hands: HandsSlot,
     /// Its turn, while one runs.
     pub(crate) turn: RefCell<Option<Rc<Turn>>>,
+    /// When its last turn ended.
+    pub(crate) idle_since: Cell<Instant>,
     /// Limits the calls it starts.
     pub(crate) bucket: RefCell<Bucket>,
 }
@@ -50,6 +52,12 @@ pub(crate) struct Broker {
     pub(crate) violations: Cell<u64>,
     active: Cell<bool>,
 }
+
+/// How long a session without a turn keeps its processes.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// Sessions without a turn that keep their processes, at most; the longest idle give theirs up.
+const IDLE_SESSIONS: usize = 8;
 
 /// Seconds since 1970.
 pub(crate) fn now() -> i64 {
@@ -100,10 +108,41 @@ impl Broker {
                 mind: RefCell::default(),
                 hands: HandsSlot::default(),
                 turn: RefCell::default(),
+                idle_since: Cell::new(Instant::now()),
                 bucket: RefCell::new(Bucket::new(per_minute, now_ms())),
             })
         };
         Rc::clone(self.live.borrow_mut().entry(session).or_insert_with(make))
+    }
+
+    /// Ends the processes of sessions that have been without a turn too long, or are too many. The
+    /// sessions stay: their next message gets fresh processes. With `at_most` that many may keep theirs.
+    pub(crate) async fn hibernate(&self, at_most: usize) {
+        let mut idle: Vec<_> = self
+            .live
+            .borrow()
+            .iter()
+            .filter(|(_, live)| live.turn.borrow().is_none())
+            .map(|(session, live)| (live.idle_since.get(), *session, Rc::clone(live)))
+            .collect();
+        idle.sort_by_key(|(since, _, _)| *since);
+        let surplus = idle.len().saturating_sub(at_most);
+        for (place, (since, session, live)) in idle.into_iter().enumerate() {
+            // A turn may have begun while another session was ended.
+            if (place < surplus || since.elapsed() > IDLE) && live.turn.borrow().is_none() {
+                self.live.borrow_mut().remove(&session);
+                let mind = live.mind.borrow_mut().take();
+                if let Some(mind) = mind {
+                    self.launcher.kill(mind.worker);
+                }
+                live.hands.end(self).await;
+            }
+        }
+    }
+
+    /// As many as usual.
+    pub(crate) async fn hibernate_idle(&self) {
+        self.hibernate(IDLE_SESSIONS).await;
     }
 
     /// Looks at the world as a judgement needs it, and gives it to `judge`.

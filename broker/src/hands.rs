@@ -2,6 +2,7 @@
 //! nothing. A program inside may ask through `ipc` while its call runs; it asks at the same desk.
 
 use crate::answer::{self, Asked};
+use crate::launcher;
 use crate::link::Wire;
 use crate::mind::{Gone, how_it_ended};
 use crate::phase::{self, Phase, Sender, Unfit};
@@ -93,7 +94,7 @@ impl HandsSlot {
 }
 
 async fn launch(asked: &Asked) -> Result<Rc<Hands>, Failure> {
-    let launched = asked.broker.launcher.launch(Kind::Hands).await?;
+    let launched = launcher::launch(&asked.broker, Kind::Hands).await?;
     let adopted = broker_link::adopt(launched.channel, Peer::Process(launched.pid)).map_err(|_| Failure::Cage)?;
     let (mut receiver, sender) = adopted;
     let hands = Rc::new(Hands {

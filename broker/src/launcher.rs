@@ -58,7 +58,7 @@ impl Launcher {
     }
 
     /// Asks for a process of this kind for the owner's group.
-    pub(crate) async fn launch(&self, kind: Kind) -> Result<Launched, Failure> {
+    async fn launch(&self, kind: Kind) -> Result<Launched, Failure> {
         let request = self.next.replace(self.next.get() + 1);
         let (answer, wait) = oneshot::channel();
         self.asked.borrow_mut().insert(request, answer);
@@ -82,6 +82,17 @@ impl Launcher {
         if let Err(error) = send(&*self.link, &order.encode(), SendFlags::NOSIGNAL) {
             eprintln!("an order to the supervisor was not taken: {error}");
         }
+    }
+}
+
+/// Launches; where too many processes run, sessions without a turn give theirs up first.
+pub(crate) async fn launch(broker: &Broker, kind: Kind) -> Result<Launched, Failure> {
+    match broker.launcher.launch(kind).await {
+        Err(Failure::Limit) => {
+            broker.hibernate(0).await;
+            broker.launcher.launch(kind).await
+        }
+        outcome => outcome,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::answer;
 use crate::broker::{Broker, Live};
+use crate::launcher;
 use crate::link::Wire;
 use crate::phase::{self, Phase, Sender, Unfit};
 use crate::turn::News;
@@ -43,7 +44,7 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Takes a warm worker for this session and listens to it.
 pub(crate) async fn launch(broker: &Rc<Broker>, live: &Rc<Live>, session: SessionId) -> Result<Rc<Mind>, Failure> {
-    let launched = broker.launcher.launch(Kind::Worker).await?;
+    let launched = launcher::launch(broker, Kind::Worker).await?;
     let adopted = broker_link::adopt(launched.channel, Peer::Process(launched.pid)).map_err(|_| Failure::Cage)?;
     let (receiver, sender) = adopted;
     let mind = Rc::new(Mind { worker: launched.worker, wire: Wire::start(sender), in_flight: Cell::new(0) });

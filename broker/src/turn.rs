@@ -104,14 +104,18 @@ pub(crate) fn resume(broker: &Rc<Broker>, row: TurnRow) -> Rc<Turn> {
     broker.turns.borrow_mut().insert(turn.id, Rc::clone(&turn));
     let (broker, running) = (Rc::clone(broker), Rc::clone(&turn));
     tokio::task::spawn_local(async move {
-        let live = broker.session(running.session);
         // One turn at a time: the next one of this session waits.
-        while live.turn.borrow().is_some() {
+        let live = loop {
+            let live = broker.session(running.session);
+            if live.turn.borrow().is_none() {
+                break live;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        };
         *live.turn.borrow_mut() = Some(Rc::clone(&running));
         let (end, text) = run(&broker, &live, &running, inbox).await;
         *live.turn.borrow_mut() = None;
+        live.idle_since.set(std::time::Instant::now());
         close(&broker, &running, end, text).await;
     });
     turn

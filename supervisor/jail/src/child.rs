@@ -98,6 +98,15 @@ fn steps(boot: &Boot, report: &mut RawFd) -> Result<std::convert::Infallible, St
         map_ids(map)?;
     }
 
+    // The namespace of clone has its root where the supervisor is, so the group just joined would
+    // have a name in it, with the supervisor's number. The broker shares the host's view.
+    if !boot.cgroup_doors.is_empty() && boot.profile != ProfileName::Broker && boot.root.is_some() {
+        process::new_group_namespace().map_err(at(
+            Layer::Namespaces,
+            "a control group namespace of its own",
+        ))?;
+    }
+
     if let Some(plan) = &boot.root {
         // Every profile has its own uts namespace; the host's name is nobody's business.
         process::set_host_name(boot.profile.as_str())

@@ -14,6 +14,7 @@ compile_error!(
     "carapace-jail has filters for x86_64 Linux only; elsewhere run carapace in container mode"
 );
 
+pub mod attempts;
 pub mod attest;
 pub mod bpf;
 mod cgroup;
@@ -28,6 +29,7 @@ pub mod lock;
 mod paths;
 pub mod probe;
 mod profile;
+pub mod prove;
 pub mod report;
 pub mod root;
 pub mod sandbox;
@@ -37,3 +39,4 @@ mod sys;
 pub use layer::{Layer, LayerState, State};
 pub use profile::ProfileName;
 pub use spawn::{CageSpec, Caged, SpawnError, open_program, spawn};
+pub use sys::process::take_inherited;

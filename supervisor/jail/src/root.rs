@@ -99,6 +99,8 @@ pub enum PlanError {
 
 const SYSTEM: u64 = RDONLY | NOSUID | NODEV;
 const ALL: u64 = RDONLY | NOSUID | NODEV | NOEXEC;
+/// Where programs in a hands cage find the `ipc` command.
+const COMMAND: &str = "/carapace/ipc";
 
 /// The plan of a profile. `owner_id` is the id that the process sees as its own.
 ///
@@ -302,6 +304,15 @@ impl Plan {
             lines.push("/: empty, read-only".to_owned());
         }
         lines
+    }
+
+    /// Shows the program of hands to what hands runs, as the `ipc` command. Landlock knows it by
+    /// its file, so it may be executed there too.
+    ///
+    /// # Errors
+    /// [`PlanError::Place`].
+    pub(crate) fn offer_command(&mut self, program: &Path) -> Result<(), PlanError> {
+        self.bind(program, COMMAND, SYSTEM, Ownership::Unchanged)
     }
 
     fn directory_at(&mut self, path: &str, mode: u32) {

@@ -166,6 +166,7 @@ pub fn run_foreign(
     let order = Order {
         profile,
         stage: Stage::Foreign,
+        command: None,
         program: match &found {
             Executable::Opened(file) => Program::Opened(file.as_raw_fd()),
             Executable::Inside(path) => Program::Inside(path.clone()),

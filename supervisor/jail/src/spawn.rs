@@ -8,6 +8,7 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -125,9 +126,13 @@ pub fn spawn(spec: CageSpec<'_>) -> Result<Caged, SpawnError> {
             .iter()
             .map(|(fd, number)| (fd.as_raw_fd(), *number)),
     );
+    let command = (spec.profile == ProfileName::Hands)
+        .then(|| path_of(spec.program))
+        .flatten();
     start(Order {
         profile: spec.profile,
         stage: Stage::Start,
+        command,
         program: Program::Opened(spec.program.as_raw_fd()),
         argv: spec.argv,
         descriptors,
@@ -182,6 +187,8 @@ impl Caged {
 pub(crate) struct Order<'a> {
     pub(crate) profile: ProfileName,
     pub(crate) stage: Stage,
+    /// The program's own path, where what it runs may start it too.
+    pub(crate) command: Option<PathBuf>,
     pub(crate) program: Program,
     pub(crate) argv: Vec<CString>,
     pub(crate) descriptors: Vec<(RawFd, RawFd)>,
@@ -225,7 +232,11 @@ pub(crate) fn start(order: Order<'_>) -> Result<Caged, SpawnError> {
     let own_id = become_id.unwrap_or(if map.is_some() { inside } else { user });
     let plan = if namespaces {
         let (workspace, state) = (order.workspace.as_deref(), order.state.as_deref());
-        Some(root::plan(profile, workspace, state, order.mounts, own_id)?)
+        let mut plan = root::plan(profile, workspace, state, order.mounts, own_id)?;
+        if let Some(command) = &order.command {
+            plan.offer_command(command)?;
+        }
+        Some(plan)
     } else {
         None
     };
@@ -373,6 +384,26 @@ fn layers_of(
 
 fn system(step: &'static str) -> impl FnOnce(io::Error) -> SpawnError {
     move |cause| SpawnError::System { step, cause }
+}
+
+/// The path of an opened program, if it can be found and is still the same file. A process that is
+/// not dumpable cannot ask for it by the descriptor; then it is looked for beside the own program.
+fn path_of(program: BorrowedFd<'_>) -> Option<PathBuf> {
+    let opened = File::from(program.try_clone_to_owned().ok()?)
+        .metadata()
+        .ok()?;
+    let beside = || {
+        Some(
+            fs::read_link("/proc/self/exe")
+                .ok()?
+                .with_file_name("carapace-hands"),
+        )
+    };
+    let own = fs::read_link(format!("/proc/self/fd/{}", program.as_raw_fd())).ok();
+    [own, beside()].into_iter().flatten().find(|path| {
+        fs::metadata(path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (opened.dev(), opened.ino()))
+    })
 }
 
 /// Opens an executable of the host for [`CageSpec::program`].

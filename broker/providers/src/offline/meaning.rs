@@ -57,6 +57,28 @@ fn run_argv(argv: &[&str]) -> Made {
     call("exec", json!({ "argv": argv }))
 }
 
+/// A command line. One that means the same without a shell goes without: the question then shows
+/// the words themselves.
+fn run_line(line: &str) -> Made {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let plain = line
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || " -_./:,+@%=".contains(c));
+    let builtin = |word: &str| {
+        word.contains('=')
+            || [
+                "alias", "bg", "cd", "command", "exec", "exit", "export", "eval", "fg", "jobs", "set", "source",
+                "type", "ulimit", "umask", "unset", ".", ":", "time", "if", "for", "while",
+            ]
+            .contains(&word)
+    };
+    match words.first() {
+        Some(first) if plain && !builtin(first) => run_argv(&words),
+        Some(_) => run_argv(&["bash", "-c", line.trim()]),
+        None => None,
+    }
+}
+
 pub(super) fn greeting(_: &Slots) -> Made {
     Some(Meaning::Greeting)
 }
@@ -294,7 +316,7 @@ pub(super) fn run(slots: &Slots) -> Made {
     if command.is_empty() || command.len() > 8_192 {
         None
     } else {
-        run_argv(&["bash", "-c", command])
+        run_line(command)
     }
 }
 
@@ -393,7 +415,7 @@ pub(super) fn run_known(slots: &Slots) -> Made {
         )
     });
     if plain && known && !prose {
-        run_argv(&["bash", "-c", command.trim()])
+        run_line(command)
     } else {
         None
     }

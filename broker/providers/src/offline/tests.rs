@@ -59,12 +59,12 @@ fn plain_requests() {
         (
             "run `uname -a`",
             "exec",
-            json!({"argv": ["bash", "-c", "uname -a"]}),
+            json!({"argv": ["uname", "-a"]}),
         ),
         (
             "run uname -a",
             "exec",
-            json!({"argv": ["bash", "-c", "uname -a"]}),
+            json!({"argv": ["uname", "-a"]}),
         ),
         ("What is in notes.md?", "read", json!({"path": "notes.md"})),
         (

@@ -8,10 +8,12 @@ use libc::{AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM};
 
 use super::{ENOSYS, EPERM, all, calls, line};
 use crate::bpf::Action::{Allow, Errno, Kill};
-use crate::bpf::{Line, bits, is, is_long};
+use crate::bpf::{Line, Test, bits, is, is_long};
 
 /// All namespace flags of clone: new ns, cgroup, uts, ipc, user, pid, net, time.
 const NAMESPACE_FLAGS: u64 = 0x7e02_0080;
+/// The set-user-id and set-group-id bits of a mode.
+const SET_ID: u64 = (libc::S_ISUID | libc::S_ISGID) as u64;
 const OUT_OF_BAND: u64 = libc::MSG_OOB as u64;
 const FAST_OPEN: u64 = libc::MSG_FASTOPEN as u64;
 
@@ -75,9 +77,9 @@ fn files() -> Vec<Line> {
         Allow,
         "paths; Landlock and the mounts decide which",
         calls!(
-        open openat creat stat lstat fstat newfstatat statx access faccessat faccessat2 readlink
+        stat lstat fstat newfstatat statx access faccessat faccessat2 readlink
         readlinkat getdents getdents64 getcwd chdir fchdir mkdir mkdirat rmdir unlink unlinkat
-        rename renameat renameat2 link linkat symlink symlinkat chmod fchmod fchmodat fchmodat2
+        rename renameat renameat2 link linkat symlink symlinkat
         umask utime utimes utimensat futimesat statfs fstatfs sync syncfs
         getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr cachestat),
     ));
@@ -92,14 +94,15 @@ fn files() -> Vec<Line> {
         "owners and file attributes: there is one user",
         calls!(chown fchown lchown fchownat file_getattr file_setattr),
     ));
+    lines.extend(modes());
     // The type is in the mode; a device node is refused by the kernel too, without its capability.
     const KIND: u64 = libc::S_IFMT as u64;
     const FIFO: u64 = libc::S_IFIFO as u64;
     const FILE: u64 = libc::S_IFREG as u64;
     lines.push(
-        line!(when mknod, &[&[bits(1, KIND, FIFO)], &[bits(1, KIND, FILE)]], EPERM, "named pipes"),
+        line!(when mknod, &[&[bits(1, KIND | SET_ID, FIFO)], &[bits(1, KIND | SET_ID, FILE)]], EPERM, "named pipes"),
     );
-    lines.push(line!(when mknodat, &[&[bits(2, KIND, FIFO)], &[bits(2, KIND, FILE)]], EPERM, "named pipes"));
+    lines.push(line!(when mknodat, &[&[bits(2, KIND | SET_ID, FIFO)], &[bits(2, KIND | SET_ID, FILE)]], EPERM, "named pipes"));
     lines.push(line!(when fcntl,
         &[
             &[is(1, libc::F_DUPFD as u32)], &[is(1, libc::F_DUPFD_CLOEXEC as u32)],
@@ -114,6 +117,25 @@ fn files() -> Vec<Line> {
     lines
 }
 
+/// A file that carries its owner's power would stay in the workspace, where other users of the host
+/// could start it.
+fn modes() -> Vec<Line> {
+    const REASON: &str = "modes; never set-user-id or set-group-id";
+    /// O_CREAT, and the bit of O_TMPFILE that is its own: with neither there is no mode.
+    const MAKES: u64 = 0o20_000_100;
+    vec![
+        line!(when chmod, &[&[bits(1, SET_ID, 0)]], EPERM, REASON),
+        line!(when fchmod, &[&[bits(1, SET_ID, 0)]], EPERM, REASON),
+        line!(when fchmodat, &[&[bits(2, SET_ID, 0)]], EPERM, REASON),
+        line!(when fchmodat2, &[&[bits(2, SET_ID, 0)]], EPERM, REASON),
+        line!(when creat, &[&[bits(1, SET_ID, 0)]], EPERM, REASON),
+        line!(when open, &[&[bits(1, MAKES, 0)], &[bits(2, SET_ID, 0)]], EPERM,
+            "paths; Landlock and the mounts decide which; nothing is made set-user-id"),
+        line!(when openat, &[&[bits(2, MAKES, 0)], &[bits(3, SET_ID, 0)]], EPERM,
+            "paths; Landlock and the mounts decide which; nothing is made set-user-id"),
+    ]
+}
+
 fn processes() -> Vec<Line> {
     let mut lines = vec![
         line!(when clone, &[&[bits(0, NAMESPACE_FLAGS, 0)]], EPERM,
@@ -122,14 +144,15 @@ fn processes() -> Vec<Line> {
         line!(when prctl,
             &[
                 &[is(0, libc::PR_SET_NAME as u32)], &[is(0, libc::PR_GET_NAME as u32)],
-                &[is(0, libc::PR_SET_PDEATHSIG as u32)], &[is(0, libc::PR_GET_PDEATHSIG as u32)],
+                &[is(0, libc::PR_SET_PDEATHSIG as u32), is_long(1, libc::SIGKILL as u64)],
+                &[is(0, libc::PR_GET_PDEATHSIG as u32)],
                 &[is(0, libc::PR_GET_DUMPABLE as u32)],
                 &[is(0, libc::PR_SET_NO_NEW_PRIVS as u32)], &[is(0, libc::PR_GET_NO_NEW_PRIVS as u32)],
                 &[is(0, libc::PR_CAPBSET_READ as u32)], &[is(0, libc::PR_GET_SECCOMP as u32)],
                 &[is(0, libc::PR_SET_VMA as u32)], &[is(0, libc::PR_GET_KEEPCAPS as u32)],
                 &[is(0, libc::PR_SET_CHILD_SUBREAPER as u32)], &[is(0, libc::PR_GET_TIMERSLACK as u32)],
                 &[is(0, libc::PR_SET_TIMERSLACK as u32)], &[is(0, libc::PR_GET_SECUREBITS as u32)],
-            ], EPERM, "names, death signals and questions; no dumpable, no securebits, no speculation control"),
+            ], EPERM, "names and questions; SIGKILL for a dead parent, and nothing weaker, or hands could outlive the supervisor; no dumpable, no securebits, no speculation control"),
         line!(when personality, &[&[is(0, u32::MAX)], &[is(0, 0)]], EPERM,
             "asking, and the default; never without address randomisation"),
         line!(when arch_prctl, &[&[is(0, 0x1002)], &[is(0, 0x1003)]], Errno(libc::EINVAL as u16),
@@ -218,8 +241,9 @@ fn pairs_and_devices() -> Vec<Line> {
     lines.extend(all(
         Allow,
         "over a pair",
-        calls!(shutdown getsockopt setsockopt getsockname getpeername),
+        calls!(shutdown getsockname getpeername),
     ));
+    lines.extend(options());
     lines.extend(all(
         EPERM,
         "there is no network and no socket file to reach",
@@ -227,6 +251,38 @@ fn pairs_and_devices() -> Vec<Line> {
         socket connect bind listen accept accept4 sendmmsg recvmmsg),
     ));
     lines
+}
+
+/// What programs ask and set on a pair. Not among it: packet filters (compiled in the kernel),
+/// network cards, and whatever tells of the channel's other end or of the network it was made in
+/// (its process as a descriptor, its groups, the network's number).
+fn options() -> Vec<Line> {
+    const UNKNOWN: crate::bpf::Action = Errno(libc::ENOPROTOOPT as u16);
+    const fn of(option: i32) -> [Test; 2] {
+        [is(1, libc::SOL_SOCKET as u32), is(2, option as u32)]
+    }
+    const TYPE: &[Test] = &of(libc::SO_TYPE);
+    const ERROR: &[Test] = &of(libc::SO_ERROR);
+    const DOMAIN: &[Test] = &of(libc::SO_DOMAIN);
+    const PROTOCOL: &[Test] = &of(libc::SO_PROTOCOL);
+    const LISTENS: &[Test] = &of(libc::SO_ACCEPTCONN);
+    const PEER: &[Test] = &of(libc::SO_PEERCRED);
+    const SENDER: &[Test] = &of(libc::SO_PASSCRED);
+    const SENDING: &[Test] = &of(libc::SO_SNDBUF);
+    const RECEIVING: &[Test] = &of(libc::SO_RCVBUF);
+    const SENDING_TIME: &[Test] = &of(libc::SO_SNDTIMEO);
+    const RECEIVING_TIME: &[Test] = &of(libc::SO_RCVTIMEO);
+    const ALIVE: &[Test] = &of(libc::SO_KEEPALIVE);
+    const LINGER: &[Test] = &of(libc::SO_LINGER);
+    vec![
+        line!(when getsockopt,
+            &[TYPE, ERROR, DOMAIN, PROTOCOL, LISTENS, PEER, SENDER, SENDING, RECEIVING,
+                SENDING_TIME, RECEIVING_TIME, ALIVE, LINGER],
+            UNKNOWN, "questions about a pair; none about what is beyond its other end"),
+        line!(when setsockopt,
+            &[SENDER, SENDING, RECEIVING, SENDING_TIME, RECEIVING_TIME, ALIVE, LINGER],
+            UNKNOWN, "buffers and times of a pair; no packet filter, no network card"),
+    ]
 }
 
 /// Requests that push characters into a terminal or take one over are refused, compared in 32 bits

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod attack;
 pub(crate) mod mount;
 pub(crate) mod process;
 pub(crate) mod secure;

@@ -160,6 +160,12 @@ pub(crate) fn close(fd: RawFd) -> io::Result<()> {
     check(unsafe { libc::close(fd) }.into()).map(drop)
 }
 
+/// Leaves the control group namespace for one whose root is the group this process is in now.
+pub(crate) fn new_group_namespace() -> io::Result<()> {
+    // SAFETY: integers only.
+    check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }.into()).map(drop)
+}
+
 /// Starts a session without a terminal.
 pub(crate) fn setsid() -> io::Result<()> {
     // SAFETY: no arguments.
@@ -343,4 +349,25 @@ pub(crate) fn executable_memory_works() -> bool {
         page != libc::MAP_FAILED
             && libc::mprotect(page, 4096, libc::PROT_READ | libc::PROT_EXEC) == 0
     }
+}
+
+/// Takes over a descriptor that this program was started with. `None` where the number is not open,
+/// is one of the standard three, or was taken before.
+pub fn take_inherited(number: i32) -> Option<OwnedFd> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    if !(3..64).contains(&number) {
+        return None;
+    }
+    // SAFETY: F_GETFD reads a flag of a number; it has no other effect, also where it is not open.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    let bit = 1_u64 << number;
+    if TAKEN.fetch_or(bit, Ordering::SeqCst) & bit != 0 {
+        return None;
+    }
+    // SAFETY: the number is open, and the mark above makes this the only owner that is ever made of
+    // it here. Callers take it first thing in `main`, before anything could have been opened on it.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }

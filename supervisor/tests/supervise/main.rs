@@ -1,0 +1,6 @@
+//! The supervisor, through its doors: its command line, its sockets, its signals, and a broker that
+//! orders what a test says. Broker and cages are doubles; their cages are real.
+
+mod life;
+mod start;
+mod world;

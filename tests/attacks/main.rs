@@ -1,0 +1,17 @@
+//! What a hostile agent does, and that nothing comes of it. The worker is replaced by one that is
+//! compromised from its first instruction; the rest is as shipped.
+
+mod approvals;
+mod cage;
+mod protocol;
+mod reach;
+
+use carapace_harness::World;
+
+/// A running world whose worker does what each message says.
+fn compromised() -> World {
+    let mut world = World::new();
+    world.replace_program("carapace-worker", &carapace_harness::programs::hostile_worker());
+    world.start();
+    world
+}
