@@ -59,6 +59,10 @@ fuzz:
 	mkdir -p "target/fuzz/$(TARGET)"; \
 	$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz "$(TARGET)" "target/fuzz/$(TARGET)" "tests/fuzz/corpus/$(TARGET)" -- -max_total_time=$(SECONDS) -timeout=10
 
+# Pages written by the program itself.
+reference: build
+	@tools/reference.sh "$(OUT)"
+
 install: build
 	@prefix="$${PREFIX:-$$HOME/.local}"; mkdir -p "$$prefix/bin"; \
 	for program in carapace carapace-supervisor carapace-broker carapace-worker carapace-hands carapace-probe; do \

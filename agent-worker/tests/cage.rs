@@ -175,7 +175,8 @@ impl Mind {
             workspace: None,
             state: None,
             home: None,
-            slot: 0,
+            // Processes are counted per user id: not that of another test's cages.
+            slot: std::process::id(),
             config: &config,
         })
         .expect("the cage starts");
@@ -290,7 +291,8 @@ impl Mind {
     }
 }
 
-const ORDINARY_USER: u32 = 65_534;
+/// Nobody else's, because processes are counted per user id.
+const ORDINARY_USER: u32 = 64_322;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -3,8 +3,8 @@
 
 use crate::answer::Asked;
 use crate::broker::{Broker, now};
-use crate::desk::{note_refusal, refusal_word, store_word};
 use crate::card;
+use crate::desk::{note_refusal, refusal_word, store_word};
 use carapace_contract::control::Tell;
 use carapace_contract::id::Code;
 use carapace_contract::tool::Invocation;
@@ -16,7 +16,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Asks the owner, waits, and turns their answer into a permit or an error.
-pub(crate) async fn confirm(asked: &Asked, question: Question<Invocation>) -> Result<Permit<Invocation>, ErrorWord> {
+pub(crate) async fn confirm(
+    asked: &Asked,
+    question: Question<Invocation>,
+) -> Result<Permit<Invocation>, ErrorWord> {
     let broker = &asked.broker;
     let call = question.what().clone();
     let stored = match pending(asked, &call, &question).await? {
@@ -55,21 +58,37 @@ async fn pending(
     call: &Invocation,
     question: &Question<Invocation>,
 ) -> Result<Option<StoredQuestion>, ErrorWord> {
-    let found = asked.broker.store.question_about(call.effect).await.map_err(|error| store_word(&error))?;
+    let found = asked
+        .broker
+        .store
+        .question_about(call.effect)
+        .await
+        .map_err(|error| store_word(&error))?;
     Ok(found.filter(|found| {
         found.digest == *question.digest()
             && found.card.expires > now()
-            && (found.card.state == "open" || found.card.state == "allowed" || found.card.state == "denied")
+            && (found.card.state == "open"
+                || found.card.state == "allowed"
+                || found.card.state == "denied")
     }))
 }
 
-async fn ask(asked: &Asked, call: &Invocation, question: &Question<Invocation>) -> Result<StoredQuestion, ErrorWord> {
+async fn ask(
+    asked: &Asked,
+    call: &Invocation,
+    question: &Question<Invocation>,
+) -> Result<StoredQuestion, ErrorWord> {
     let broker = &asked.broker;
-    let expires = now() + i64::try_from(broker.config.approvals.expire_seconds).unwrap_or(i64::MAX / 2);
+    let expires =
+        now() + i64::try_from(broker.config.approvals.expire_seconds).unwrap_or(i64::MAX / 2);
     let code = Code::random();
     let card = card::of(call, code.clone(), question.reasons(), expires);
     let arguments = call.canonical_arguments();
-    broker.store.judged(call, true).await.map_err(|error| store_word(&error))?;
+    broker
+        .store
+        .judged(call, true)
+        .await
+        .map_err(|error| store_word(&error))?;
     let new = NewQuestion {
         effect: call.effect,
         group: call.caller.group.clone(),
@@ -78,7 +97,11 @@ async fn ask(asked: &Asked, call: &Invocation, question: &Question<Invocation>) 
         arguments: arguments.clone(),
         card: card.clone(),
     };
-    broker.store.ask(new).await.map_err(|error| store_word(&error))?;
+    broker
+        .store
+        .ask(new)
+        .await
+        .map_err(|error| store_word(&error))?;
     broker.note(Note::Asked {
         effect: call.effect,
         session: asked.session,
@@ -116,10 +139,18 @@ async fn settle(
     let call = question.what().clone();
     let stored = broker.store.question(code.clone()).await.map_err(failed)?;
     let note = stored.as_ref().and_then(|stored| stored.note.clone());
-    let Some(answer) = broker.store.use_answer(code.clone()).await.map_err(failed)? else {
+    let Some(answer) = broker
+        .store
+        .use_answer(code.clone())
+        .await
+        .map_err(failed)?
+    else {
         if asked.turn.is_cancelled() {
             close(asked, code, "void");
-            return Err((EffectState::Refused, ErrorWord::new(ErrorCode::Cancelled, 5, "the turn was cancelled")));
+            return Err((
+                EffectState::Refused,
+                ErrorWord::new(ErrorCode::Cancelled, 5, "the turn was cancelled"),
+            ));
         }
         let refusal = question.expire();
         unanswered(broker, asked, &call, code, "expired");
@@ -127,19 +158,26 @@ async fn settle(
         return Err((EffectState::Refused, refusal_word(5, &refusal)));
     };
     let denied = answer.decision == Decision::Deny;
-    let resolved = broker.with_world(&asked.live, asked.turn.budget(), |world| question.resolve(&answer, world));
+    let resolved = broker.with_world(&asked.live, asked.turn.budget(), |world| {
+        question.resolve(&answer, world)
+    });
     match resolved {
         Err(refusal) => {
             note_refusal(asked, call.effect, call.tool.as_str(), &refusal);
             close(asked, code, if denied { "denied" } else { "void" });
             let mut word = refusal_word(5, &refusal);
             if let Some(note) = note.filter(|_| denied) {
-                word.message = format!("the owner said no, with this note: {}", card::visible(&note));
+                word.message = format!(
+                    "the owner said no, with this note: {}",
+                    card::visible(&note)
+                );
             }
             Err((EffectState::Refused, word))
         }
         Ok(permit) => {
-            keep_grant(broker, &call, code, answer.decision).await.map_err(failed)?;
+            keep_grant(broker, &call, code, answer.decision)
+                .await
+                .map_err(failed)?;
             close(asked, code, "allowed");
             Ok(permit)
         }
@@ -153,10 +191,10 @@ async fn keep_grant(
     decision: Decision,
 ) -> Result<(), carapace_store::StoreError> {
     match decision {
-        Decision::Session => broker
-            .grants
-            .borrow_mut()
-            .allow_in_session(SessionGrant { session: call.caller.session, tool: call.tool.clone() }),
+        Decision::Session => broker.grants.borrow_mut().allow_in_session(SessionGrant {
+            session: call.caller.session,
+            tool: call.tool.clone(),
+        }),
         Decision::Always => {
             let expires = now() + i64::from(broker.config.approvals.always_days) * 86_400;
             broker
@@ -170,7 +208,10 @@ async fn keep_grant(
                     expires,
                 })
                 .await?;
-            broker.grants.borrow_mut().allow_always(call.shape(), expires);
+            broker
+                .grants
+                .borrow_mut()
+                .allow_always(call.shape(), expires);
         }
         Decision::Once | Decision::Deny => {}
     }
@@ -178,7 +219,10 @@ async fn keep_grant(
 }
 
 fn close(asked: &Asked, code: &Code, state: &str) {
-    let tell = Tell::Closed { code: code.clone(), state: state.to_owned() };
+    let tell = Tell::Closed {
+        code: code.clone(),
+        state: state.to_owned(),
+    };
     asked.turn.tell(tell.clone());
     let _ = asked.broker.watchers.send(tell);
 }
@@ -226,13 +270,24 @@ pub(crate) async fn take_answer(
             if let Some(wake) = broker.waiting.borrow_mut().remove(&code) {
                 let _ = wake.send(());
             }
-            Ok(if decision == Decision::Deny { "denied" } else { "allowed" }.to_owned())
+            Ok(if decision == Decision::Deny {
+                "denied"
+            } else {
+                "allowed"
+            }
+            .to_owned())
         }
         AnswerTaken::NoSuchQuestion => Err((
             "no-such-question",
             format!("there is no question {code}; `carapace approvals` lists the open ones"),
         )),
-        AnswerTaken::NotOpen(state) => Err(("not-open", format!("question {code} is not open any more: {state}"))),
-        AnswerTaken::Expired => Err(("expired", format!("question {code} has expired; ask for the work again"))),
+        AnswerTaken::NotOpen(state) => Err((
+            "not-open",
+            format!("question {code} is not open any more: {state}"),
+        )),
+        AnswerTaken::Expired => Err((
+            "expired",
+            format!("question {code} has expired; ask for the work again"),
+        )),
     }
 }

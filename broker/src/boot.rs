@@ -1,5 +1,5 @@
 //! The order in which the broker starts: take over the descriptors, read the configuration, lock,
-//! say READY, open the store, listen. Nothing from another process is read before the lock.
+//! open the store, say READY, listen. Nothing from another process is read before the lock.
 
 use crate::broker::Broker;
 use crate::{control, launcher, turn};
@@ -25,7 +25,9 @@ const STATE: &str = "/state";
 /// Why the broker did not start.
 #[derive(Debug, thiserror::Error)]
 enum BootError {
-    #[error("starting the broker: descriptor {0} is missing\n  remedy: it is started by carapace-supervisor, not by hand")]
+    #[error(
+        "starting the broker: descriptor {0} is missing\n  remedy: it is started by carapace-supervisor, not by hand"
+    )]
     Descriptor(i32),
     #[error("starting the broker: the configuration cannot be read: {0}")]
     Unreadable(std::io::Error),
@@ -67,15 +69,23 @@ fn start() -> Result<(), BootError> {
     let origin = endpoint.as_ref().map(|endpoint| endpoint.origin());
     let ports: Vec<u16> = origin.iter().map(|(_, port)| *port).collect();
 
-    if let Err(error) = lock::broker(&BrokerLock { state: Path::new(STATE), read_only: &[], connect_ports: &ports }) {
+    if let Err(error) = lock::broker(&BrokerLock {
+        state: Path::new(STATE),
+        read_only: &[],
+        connect_ports: &ports,
+    }) {
         lock::fail(&error);
     }
     // Threads start from here on: they inherit the lock.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BootError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(BootError::Runtime)?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
-        let (store, opened) =
-            Store::open(Path::new(STATE)).await.map_err(|error| BootError::Store(error.to_string()))?;
+        let (store, opened) = Store::open(Path::new(STATE))
+            .await
+            .map_err(|error| BootError::Store(error.to_string()))?;
         let egress = Egress::new(origin).map_err(|error| BootError::Egress(error.to_string()))?;
         if lock::ready().is_err() {
             return Err(BootError::Descriptor(carapace_jail::report::REPORT_FD));
@@ -105,13 +115,21 @@ async fn serve(
     let (launcher, notices) = launcher::open(launch).map_err(BootError::Runtime)?;
     let failed = |error: carapace_store::StoreError| BootError::Store(error.to_string());
     store
-        .note(Note::Started { version: env!("CARGO_PKG_VERSION").to_owned(), config: config.digest() })
+        .note(Note::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: config.digest(),
+        })
         .map_err(failed)?;
     for unknown in &opened.unknown {
-        eprintln!("the outcome of {} ({}) is not known: it was under way when the broker ended", unknown.effect, unknown.what);
+        eprintln!(
+            "the outcome of {} ({}) is not known: it was under way when the broker ended",
+            unknown.effect, unknown.what
+        );
     }
     let always = store.always(crate::broker::now()).await.map_err(failed)?;
-    let broker = Rc::new(Broker::new(config, endpoint, store, egress, launcher, always));
+    let broker = Rc::new(Broker::new(
+        config, endpoint, store, egress, launcher, always,
+    ));
     control::listen(Rc::clone(&broker), listener).map_err(BootError::Runtime)?;
     for row in opened.unfinished {
         turn::resume(&broker, row);

@@ -61,12 +61,16 @@ const IDLE_SESSIONS: usize = 8;
 
 /// Seconds since 1970.
 pub(crate) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as i64)
 }
 
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }
 
 impl Broker {
@@ -130,7 +134,10 @@ impl Broker {
         for (place, (since, session, live)) in idle.into_iter().enumerate() {
             // A turn may have begun while another session was ended.
             if (place < surplus || since.elapsed() > IDLE) && live.turn.borrow().is_none() {
-                self.live.borrow_mut().remove(&session);
+                // By then its bucket is full again: nothing of it is worth keeping.
+                if since.elapsed() > IDLE {
+                    self.live.borrow_mut().remove(&session);
+                }
                 let mind = live.mind.borrow_mut().take();
                 if let Some(mind) = mind {
                     self.launcher.kill(mind.worker);
@@ -146,7 +153,12 @@ impl Broker {
     }
 
     /// Looks at the world as a judgement needs it, and gives it to `judge`.
-    pub(crate) fn with_world<R>(&self, live: &Live, budget: Budget, judge: impl FnOnce(&World<'_>) -> R) -> R {
+    pub(crate) fn with_world<R>(
+        &self,
+        live: &Live,
+        budget: Budget,
+        judge: impl FnOnce(&World<'_>) -> R,
+    ) -> R {
         let grants = self.grants.borrow();
         judge(&World {
             // A store that cannot record refuses everything, not only what comes to it.

@@ -25,11 +25,26 @@ fn is_hidden(character: char) -> bool {
     match character {
         '\n' => false,
         // Spaces that are not the space, fillers, joiners, bidirectional marks, variation selectors, tags, private use.
-        '\u{00A0}' | '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{1680}'
-        | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2000}'..='\u{200F}'
-        | '\u{2028}'..='\u{202F}' | '\u{205F}'..='\u{206F}' | '\u{2800}' | '\u{3000}' | '\u{3164}'
-        | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
-        | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{10FFFF}' => true,
+        '\u{00A0}'
+        | '\u{00AD}'
+        | '\u{034F}'
+        | '\u{061C}'
+        | '\u{115F}'..='\u{1160}'
+        | '\u{1680}'
+        | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}'
+        | '\u{2000}'..='\u{200F}'
+        | '\u{2028}'..='\u{202F}'
+        | '\u{205F}'..='\u{206F}'
+        | '\u{2800}'
+        | '\u{3000}'
+        | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}'
+        | '\u{FFA0}'
+        | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{E000}'..='\u{F8FF}'
+        | '\u{E0000}'..='\u{10FFFF}' => true,
         other => other.is_control(),
     }
 }
@@ -37,10 +52,16 @@ fn is_hidden(character: char) -> bool {
 /// What a call does, in a few words.
 pub(crate) fn title(call: &Invocation) -> String {
     let argument = |name: &str| call.arguments.get(name);
-    let words = match (argument("argv"), argument("path"), argument("pattern").or(argument("expression"))) {
-        (Some(Value::Array(argv)), _, _) => {
-            argv.iter().map(|word| quoted(word.as_str().unwrap_or_default())).collect::<Vec<_>>().join(" ")
-        }
+    let words = match (
+        argument("argv"),
+        argument("path"),
+        argument("pattern").or(argument("expression")),
+    ) {
+        (Some(Value::Array(argv)), _, _) => argv
+            .iter()
+            .map(|word| quoted(word.as_str().unwrap_or_default()))
+            .collect::<Vec<_>>()
+            .join(" "),
         (_, _, Some(pattern)) => quoted(pattern.as_str().unwrap_or_default()),
         (_, Some(path), _) => quoted(path.as_str().unwrap_or_default()),
         _ => String::new(),
@@ -56,8 +77,15 @@ pub(crate) fn title(call: &Invocation) -> String {
 /// As a shell would need it, so that a space inside a word is seen.
 fn quoted(word: &str) -> String {
     let plain = !word.is_empty()
-        && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '=' | ':' | ',' | '+' | '@' | '%'));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+        && word.chars().all(|c| {
+            c.is_alphanumeric()
+                || matches!(c, '-' | '_' | '.' | '/' | '=' | ':' | ',' | '+' | '@' | '%')
+        });
+    if plain {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// The card of a question: every argument in full.
@@ -94,7 +122,8 @@ mod tests {
 
     #[test]
     fn nothing_that_hides_or_draws_comes_through() {
-        let hostile = "rm\u{202E}txt\u{200B}\u{1b}[2J\r\u{9b}31m\u{2066}\u{E0041}\u{feff}\t\u{7f}end";
+        let hostile =
+            "rm\u{202E}txt\u{200B}\u{1b}[2J\r\u{9b}31m\u{2066}\u{E0041}\u{feff}\t\u{7f}end";
         let shown = visible(hostile);
         assert!(shown.chars().all(|c| !is_hidden(c)), "{shown:?}");
         assert!(shown.contains("<U+202E>") && shown.contains("<U+001B>") && shown.ends_with("end"));

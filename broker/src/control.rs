@@ -48,7 +48,13 @@ pub(crate) fn listen(broker: Rc<Broker>, listener: OwnedFd) -> io::Result<()> {
             open.set(open.get() + 1);
             tokio::task::spawn_local(async move {
                 let (receiver, sender) = broker_link::split(stream, Peer::Accepted);
-                let mut connection = Connection { broker, approver, sender, following: None, turn: None };
+                let mut connection = Connection {
+                    broker,
+                    approver,
+                    sender,
+                    following: None,
+                    turn: None,
+                };
                 connection.serve(receiver).await;
                 open.set(open.get() - 1);
             });
@@ -100,11 +106,21 @@ impl Connection {
                     match ask {
                         Ok(ask) => match self.answer(ask).await {
                             Ok(going) => going,
-                            Err((code, message)) => self.tell(&Tell::Failed { code: code.to_owned(), message }).await,
+                            Err((code, message)) => {
+                                self.tell(&Tell::Failed {
+                                    code: code.to_owned(),
+                                    message,
+                                })
+                                .await
+                            }
                         },
                         Err(error) => {
                             let message = format!("not a request of this socket: {error}");
-                            self.tell(&Tell::Failed { code: "bad-request".to_owned(), message }).await
+                            self.tell(&Tell::Failed {
+                                code: "bad-request".to_owned(),
+                                message,
+                            })
+                            .await
                         }
                     }
                 }
@@ -168,23 +184,41 @@ impl Connection {
         };
         self.following = None;
         self.turn = None;
-        let end = row.end.unwrap_or(carapace_contract::control::TurnEnd::Failed);
-        Ok(self.tell(&Tell::Done { turn: id, session: row.session, end, text: row.final_text, usage: row.usage }).await)
+        let end = row
+            .end
+            .unwrap_or(carapace_contract::control::TurnEnd::Failed);
+        Ok(self
+            .tell(&Tell::Done {
+                turn: id,
+                session: row.session,
+                end,
+                text: row.final_text,
+                usage: row.usage,
+            })
+            .await)
     }
 
     async fn answer(&mut self, ask: Ask) -> Result<bool, Refused> {
         let broker = Rc::clone(&self.broker);
         let tell = match ask {
             Ask::Status {} => status(&broker).await?,
-            Ask::Sessions {} => {
-                Tell::Sessions { rows: broker.store.sessions(GroupId::owner(), 200).await.map_err(stored)? }
-            }
+            Ask::Sessions {} => Tell::Sessions {
+                rows: broker
+                    .store
+                    .sessions(GroupId::owner(), 200)
+                    .await
+                    .map_err(stored)?,
+            },
             Ask::Show { session } => {
                 self.own(session).await?;
                 let messages = newest(broker.store.transcript(session).await.map_err(stored)?);
                 Tell::Transcript { session, messages }
             }
-            Ask::ChatSend { session, turn, text } => return self.send(session, turn, text).await,
+            Ask::ChatSend {
+                session,
+                turn,
+                text,
+            } => return self.send(session, turn, text).await,
             Ask::ChatAttach { turn } => return self.follow(turn).await,
             Ask::ChatCancel { turn } => {
                 let running = broker.turns.borrow().get(&turn).cloned();
@@ -195,15 +229,22 @@ impl Connection {
             }
             Ask::Questions { all } => {
                 let rows = broker.store.questions(all).await.map_err(stored)?;
-                Tell::Questions { rows: rows.into_iter().map(shown).collect() }
+                Tell::Questions {
+                    rows: rows.into_iter().map(shown).collect(),
+                }
             }
-            Ask::Answer { code, decision, note } => {
+            Ask::Answer {
+                code,
+                decision,
+                note,
+            } => {
                 if note.as_ref().is_some_and(|note| note.len() > NOTE) {
                     return Err(("note-too-long", format!("a note has at most {NOTE} bytes")));
                 }
                 let note = note.filter(|_| decision == Decision::Deny);
                 let state =
-                    approval::take_answer(&broker, code.clone(), decision, note, &self.approver).await?;
+                    approval::take_answer(&broker, code.clone(), decision, note, &self.approver)
+                        .await?;
                 Tell::Closed { code, state }
             }
             Ask::Watch {} => {
@@ -223,36 +264,64 @@ impl Connection {
                         .grants
                         .iter()
                         .map(|grant| {
-                            let arguments = grant.arguments.clone().map(|map| serde_json::Value::Object(map).to_string());
+                            let arguments = grant
+                                .arguments
+                                .clone()
+                                .map(|map| serde_json::Value::Object(map).to_string());
                             (grant.tool.clone(), arguments)
                         })
                         .collect(),
                     always: always
                         .into_iter()
-                        .map(|grant| (grant.code, grant.tool, crate::card::visible(&grant.arguments), grant.expires))
+                        .map(|grant| {
+                            (
+                                grant.code,
+                                grant.tool,
+                                crate::card::visible(&grant.arguments),
+                                grant.expires,
+                            )
+                        })
                         .collect(),
                 }
             }
             Ask::Revoke { code } => {
                 let shape = broker.store.revoke(code.clone()).await.map_err(stored)?;
                 let Some(shape) = shape else {
-                    return Err(("no-such-grant", format!("there is no standing grant {code}")));
+                    return Err((
+                        "no-such-grant",
+                        format!("there is no standing grant {code}"),
+                    ));
                 };
                 broker.grants.borrow_mut().revoke_always(&shape);
-                broker.note(Note::Revoked { question: code.clone(), approver: self.approver.clone() });
-                Tell::Closed { code, state: "revoked".to_owned() }
+                broker.note(Note::Revoked {
+                    question: code.clone(),
+                    approver: self.approver.clone(),
+                });
+                Tell::Closed {
+                    code,
+                    state: "revoked".to_owned(),
+                }
             }
             Ask::Why { effect } => {
                 let lines = broker.store.story(effect).await.map_err(stored)?;
                 if lines.is_empty() {
-                    return Err(("no-such-effect", format!("nothing is on record about {effect}")));
+                    return Err((
+                        "no-such-effect",
+                        format!("nothing is on record about {effect}"),
+                    ));
                 }
                 Tell::Story { effect, lines }
             }
-            Ask::Effects { limit } => {
-                Tell::Effects { rows: broker.store.effects(limit.clamp(1, 1000)).await.map_err(stored)? }
-            }
-            Ask::Tools {} => Tell::Tools { rows: tool_rows(&broker) },
+            Ask::Effects { limit } => Tell::Effects {
+                rows: broker
+                    .store
+                    .effects(limit.clamp(1, 1000))
+                    .await
+                    .map_err(stored)?,
+            },
+            Ask::Tools {} => Tell::Tools {
+                rows: tool_rows(&broker),
+            },
             Ask::AuditHead {} => {
                 let head = broker.store.audit_head().await.map_err(stored)?;
                 broker.launcher.anchor(head.count, *head.hash.as_bytes());
@@ -270,16 +339,29 @@ impl Connection {
     }
 
     async fn own(&self, session: SessionId) -> Result<(), Refused> {
-        let group = self.broker.store.session_group(session).await.map_err(stored)?;
+        let group = self
+            .broker
+            .store
+            .session_group(session)
+            .await
+            .map_err(stored)?;
         if group == Some(GroupId::owner()) {
             Ok(())
         } else {
-            Err(("no-such-session", format!("there is no session {session}; `carapace sessions` lists them")))
+            Err((
+                "no-such-session",
+                format!("there is no session {session}; `carapace sessions` lists them"),
+            ))
         }
     }
 
     /// A message: on disk before it is accepted, accepted once.
-    async fn send(&mut self, session: Option<SessionId>, id: TurnId, text: String) -> Result<bool, Refused> {
+    async fn send(
+        &mut self,
+        session: Option<SessionId>,
+        id: TurnId,
+        text: String,
+    ) -> Result<bool, Refused> {
         let broker = Rc::clone(&self.broker);
         if text.trim().is_empty() || text.len() > MAX_TEXT {
             return Err(("bad-text", format!("a message has 1 to {MAX_TEXT} bytes")));
@@ -292,7 +374,11 @@ impl Connection {
         }
         if let Some(session) = session {
             self.own(session).await?;
-            let busy = broker.turns.borrow().values().any(|turn| turn.session == session && turn.id != id);
+            let busy = broker
+                .turns
+                .borrow()
+                .values()
+                .any(|turn| turn.session == session && turn.id != id);
             if busy {
                 return Err((
                     "session-busy",
@@ -302,19 +388,31 @@ impl Connection {
         }
         let is_new = session.is_none();
         let session = session.unwrap_or_else(SessionId::random);
-        let accepted = broker.store.accept(id, session, GroupId::owner(), text).await.map_err(stored)?;
+        let accepted = broker
+            .store
+            .accept(id, session, GroupId::owner(), text)
+            .await
+            .map_err(stored)?;
         let session = match accepted {
             Accepted::New => {
                 if is_new {
-                    broker.note(Note::SessionCreated { session, group: GroupId::owner() });
+                    broker.note(Note::SessionCreated {
+                        session,
+                        group: GroupId::owner(),
+                    });
                 }
                 let row = broker.store.turn(id).await.map_err(stored)?;
-                let row = row.ok_or(("lost", "the message was accepted and cannot be found".to_owned()))?;
+                let row = row.ok_or((
+                    "lost",
+                    "the message was accepted and cannot be found".to_owned(),
+                ))?;
                 turn::resume(&broker, row);
                 session
             }
             Accepted::Duplicate { session } => session,
-            Accepted::NotYours => return Err(("no-such-session", format!("there is no session {session}"))),
+            Accepted::NotYours => {
+                return Err(("no-such-session", format!("there is no session {session}")));
+            }
         };
         if !self.tell(&Tell::Accepted { session, turn: id }).await {
             return Ok(false);
@@ -354,8 +452,13 @@ async fn status(broker: &Broker) -> Result<Tell, Refused> {
         .iter()
         .filter_map(|(session, live)| {
             let mind = live.mind.borrow();
-            let phase = if live.turn.borrow().is_some() { "in a turn" } else { "idle" };
-            mind.as_ref().map(|mind| (*session, mind.worker.to_string(), phase.to_owned()))
+            let phase = if live.turn.borrow().is_some() {
+                "in a turn"
+            } else {
+                "idle"
+            };
+            mind.as_ref()
+                .map(|mind| (*session, mind.worker.to_string(), phase.to_owned()))
         })
         .collect();
     Ok(Tell::Status {
@@ -378,7 +481,12 @@ fn tool_rows(broker: &Broker) -> Vec<ToolRow> {
         .map(|tool| ToolRow {
             name: tool.name.clone(),
             description: tool.description.clone(),
-            standing: if grants.whole_tool(&tool.name) { "granted" } else { "asks" }.to_owned(),
+            standing: if grants.whole_tool(&tool.name) {
+                "granted"
+            } else {
+                "asks"
+            }
+            .to_owned(),
             effects: tool.effects.clone(),
         })
         .collect()

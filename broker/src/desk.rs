@@ -51,21 +51,33 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
     };
 
     // 6 route: on record first, then done; the result is kept before it is told
-    let recorded = asked.broker.store.record(permit).await.map_err(|error| store_word(&error))?;
+    let recorded = asked
+        .broker
+        .store
+        .record(permit)
+        .await
+        .map_err(|error| store_word(&error))?;
     asked.broker.mark_activity();
     route(asked, recorded).await
 }
 
 /// The same call asked twice is one call: a mind that replaces a lost one gets the outcome of
 /// what is already under way.
-pub(crate) async fn once(asked: Asked, tool: ToolName, arguments: Claim<Value>) -> Result<String, ErrorWord> {
+pub(crate) async fn once(
+    asked: Asked,
+    tool: ToolName,
+    arguments: Claim<Value>,
+) -> Result<String, ErrorWord> {
     let key = (asked.within.clone(), asked.call.clone());
-    let digest = carapace_contract::id::Digest::of(
-        format!("{tool} {}", arguments.alleged()).as_bytes(),
-    );
+    let digest =
+        carapace_contract::id::Digest::of(format!("{tool} {}", arguments.alleged()).as_bytes());
     if let Some((same, mut outcome)) = asked.turn.under_way(&key) {
         if same != digest {
-            return Err(ErrorWord::new(Code::ValidationFailed, 3, "another call is under way under this name"));
+            return Err(ErrorWord::new(
+                Code::ValidationFailed,
+                3,
+                "another call is under way under this name",
+            ));
         }
         return match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(gone())),
@@ -86,27 +98,39 @@ pub(crate) async fn once(asked: Asked, tool: ToolName, arguments: Claim<Value>) 
 }
 
 fn gone() -> ErrorWord {
-    ErrorWord::new(Code::HandlerError, 6, "the call was lost; its outcome is not known and it is not repeated")
+    ErrorWord::new(
+        Code::HandlerError,
+        6,
+        "the call was lost; its outcome is not known and it is not repeated",
+    )
 }
 
 fn known_tool<'a>(asked: &'a Asked, name: &ToolName) -> Result<&'a Tool, ErrorWord> {
-    asked
-        .broker
-        .registry
-        .tool(name)
-        .ok_or_else(|| ErrorWord::new(Code::UnknownTool, 2, format!("there is no tool named {name}")))
+    asked.broker.registry.tool(name).ok_or_else(|| {
+        ErrorWord::new(
+            Code::UnknownTool,
+            2,
+            format!("there is no tool named {name}"),
+        )
+    })
 }
 
-fn fit_schema(asked: &Asked, tool: &Tool, arguments: Claim<Value>) -> Result<Claim<Value>, ErrorWord> {
-    arguments.parse(|arguments| match asked.broker.registry.misfit(&tool.name, &arguments) {
-        None => Ok(arguments),
-        Some((field, problem)) => Err(ErrorWord::new(
-            Code::ValidationFailed,
-            3,
-            format!("the arguments of {} do not fit: {problem}", tool.name),
-        )
-        .in_field(field)),
-    })
+fn fit_schema(
+    asked: &Asked,
+    tool: &Tool,
+    arguments: Claim<Value>,
+) -> Result<Claim<Value>, ErrorWord> {
+    arguments.parse(
+        |arguments| match asked.broker.registry.misfit(&tool.name, &arguments) {
+            None => Ok(arguments),
+            Some((field, problem)) => Err(ErrorWord::new(
+                Code::ValidationFailed,
+                3,
+                format!("the arguments of {} do not fit: {problem}", tool.name),
+            )
+            .in_field(field)),
+        },
+    )
 }
 
 enum Met {
@@ -131,14 +155,22 @@ async fn met_before(asked: &Asked, claim: Claim<Invocation>) -> Result<Met, Erro
     }
     let answered = match known.state {
         EffectState::Refused | EffectState::Asked => {
-            return Ok(Met::New(match claim.parse(|call| {
-                Ok::<_, std::convert::Infallible>(Invocation { effect: known.effect, ..call })
-            }) {
-                Ok(claim) => claim,
-                Err(never) => match never {},
-            }));
+            return Ok(Met::New(
+                match claim.parse(|call| {
+                    Ok::<_, std::convert::Infallible>(Invocation {
+                        effect: known.effect,
+                        ..call
+                    })
+                }) {
+                    Ok(claim) => claim,
+                    Err(never) => match never {},
+                },
+            ));
         }
-        EffectState::Done | EffectState::Failed => known.result.as_ref().map_or_else(|| Err(gone()), stored_outcome),
+        EffectState::Done | EffectState::Failed => known
+            .result
+            .as_ref()
+            .map_or_else(|| Err(gone()), stored_outcome),
         EffectState::Acting | EffectState::Unknown => Err(gone()),
     };
     Ok(Met::Answered(answered))
@@ -156,7 +188,11 @@ pub(crate) async fn known(asked: &Asked) -> Result<Option<KnownEffect>, ErrorWor
 
 fn authorize(asked: &Asked, claim: Claim<Invocation>) -> Judgement<Invocation> {
     let about = claim.alleged().clone();
-    let judgement = asked.broker.with_world(&asked.live, asked.turn.budget(), |world| judge(claim, world));
+    let judgement = asked
+        .broker
+        .with_world(&asked.live, asked.turn.budget(), |world| {
+            judge(claim, world)
+        });
     match &judgement {
         Judgement::Refuse(refusal) => {
             note_refusal(asked, about.effect, about.tool.as_str(), refusal);
@@ -215,7 +251,12 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
         millis,
         detail: detail.clone(),
     });
-    asked.broker.store.finish(call.effect, outward, state, Some(result)).await.map_err(|error| store_word(&error))?;
+    asked
+        .broker
+        .store
+        .finish(call.effect, outward, state, Some(result))
+        .await
+        .map_err(|error| store_word(&error))?;
     asked.turn.tell(Tell::ToolEnded {
         effect: call.effect,
         outcome: word.to_owned(),
@@ -226,13 +267,25 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
 }
 
 fn settled(outcome: Result<String, ErrorWord>) -> (EffectState, Result<String, ErrorWord>) {
-    (if outcome.is_ok() { EffectState::Done } else { EffectState::Failed }, outcome)
+    (
+        if outcome.is_ok() {
+            EffectState::Done
+        } else {
+            EffectState::Failed
+        },
+        outcome,
+    )
 }
 
 fn stored_outcome(result: &Value) -> Result<String, ErrorWord> {
-    match (result.get("ok").and_then(Value::as_str), result.get("error")) {
+    match (
+        result.get("ok").and_then(Value::as_str),
+        result.get("error"),
+    ) {
         (Some(text), _) => Ok(text.to_owned()),
-        (None, Some(error)) => Err(serde_json::from_value(error.clone()).unwrap_or_else(|_| gone())),
+        (None, Some(error)) => {
+            Err(serde_json::from_value(error.clone()).unwrap_or_else(|_| gone()))
+        }
         _ => Err(gone()),
     }
 }
@@ -274,5 +327,9 @@ pub(crate) fn refusal_word(stage: u8, refusal: &Refusal) -> ErrorWord {
 /// A store that fails means no. The cause stays here.
 pub(crate) fn store_word(error: &StoreError) -> ErrorWord {
     eprintln!("the store: {error}");
-    ErrorWord::new(Code::Unauthorized, 6, "it cannot be put on record now, so it is not done")
+    ErrorWord::new(
+        Code::Unauthorized,
+        6,
+        "it cannot be put on record now, so it is not done",
+    )
 }

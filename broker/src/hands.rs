@@ -65,7 +65,11 @@ impl HandsSlot {
         recorded: &Recorded<Invocation>,
     ) -> Result<Result<String, ErrorWord>, ErrorWord> {
         let unavailable = |failure: Failure| {
-            ErrorWord::new(Code::PluginUnavailable, 6, format!("the hands could not be started: {failure:?}"))
+            ErrorWord::new(
+                Code::PluginUnavailable,
+                6,
+                format!("the hands could not be started: {failure:?}"),
+            )
         };
         let hands = match self.take(asked).await {
             Ok(hands) => hands,
@@ -95,7 +99,8 @@ impl HandsSlot {
 
 async fn launch(asked: &Asked) -> Result<Rc<Hands>, Failure> {
     let launched = launcher::launch(&asked.broker, Kind::Hands).await?;
-    let adopted = broker_link::adopt(launched.channel, Peer::Process(launched.pid)).map_err(|_| Failure::Cage)?;
+    let adopted = broker_link::adopt(launched.channel, Peer::Process(launched.pid))
+        .map_err(|_| Failure::Cage)?;
     let (mut receiver, sender) = adopted;
     let hands = Rc::new(Hands {
         worker: launched.worker,
@@ -133,7 +138,11 @@ async fn launch(asked: &Asked) -> Result<Rc<Hands>, Failure> {
             Gone::Violation(what) => violation::punish(&broker, session, hands.worker, &what),
             Gone::Ended(cause) => {
                 broker.launcher.kill(hands.worker);
-                broker.note(Note::Exited { session: Some(session), worker: hands.worker, cause });
+                broker.note(Note::Exited {
+                    session: Some(session),
+                    worker: hands.worker,
+                    cause,
+                });
             }
         }
         // Dropping the senders tells every waiting call that it was lost.
@@ -148,7 +157,13 @@ impl Hands {
         asked: &Asked,
         call: &Invocation,
     ) -> Result<Result<String, ErrorWord>, ErrorWord> {
-        let lost = || ErrorWord::new(Code::PluginUnavailable, 6, "the hands were lost while they did this");
+        let lost = || {
+            ErrorWord::new(
+                Code::PluginUnavailable,
+                6,
+                "the hands were lost while they did this",
+            )
+        };
         let name: CallId = call.effect.to_string().parse().map_err(|_| lost())?;
         let most = asked.broker.config.limits.exec_seconds;
         let seconds = match call.arguments.get("seconds").and_then(Value::as_u64) {
@@ -162,7 +177,12 @@ impl Hands {
             .and_then(|arguments| arguments.remove("ipc"))
             .is_some_and(|ipc| ipc == Value::Bool(true));
         let (answer, mut wait) = oneshot::channel();
-        let running = Running { answer, asked: asked.clone(), ipc, inside: Rc::default() };
+        let running = Running {
+            answer,
+            asked: asked.clone(),
+            ipc,
+            inside: Rc::default(),
+        };
         self.running.borrow_mut().insert(name.clone(), running);
         let word = Word::Invoke(Invoke {
             call: name.as_str().to_owned(),
@@ -180,7 +200,11 @@ impl Hands {
             _ = tokio::time::sleep(Duration::from_secs(seconds) + GRACE) => {}
             _ = cancel.wait_for(|cancelled| *cancelled) => {}
         }
-        self.wire.say(Word::Cancel(Cancel { call: name.as_str().to_owned() })).await;
+        self.wire
+            .say(Word::Cancel(Cancel {
+                call: name.as_str().to_owned(),
+            }))
+            .await;
         let outcome = tokio::time::timeout(GRACE, &mut wait).await;
         match outcome {
             Ok(outcome) => outcome.map_err(|_| lost()),
@@ -197,21 +221,28 @@ impl Hands {
 
     /// Takes one frame. An error is a violation, in words.
     fn take(self: &Rc<Self>, frame: &[u8]) -> Result<(), String> {
-        let request = Request::decode_claim(frame).map_err(|breach| breach.to_string())?.into_alleged();
+        let request = Request::decode_claim(frame)
+            .map_err(|breach| breach.to_string())?
+            .into_alleged();
         if request.more {
             return Err("hands sent a value in parts".to_owned());
         }
         if request.within.is_empty() {
             return match phase::permitted(Sender::Hands, Phase::Idle, &request.topic) {
                 Ok(_) => self.report(&request.correlation, &request.arguments),
-                Err(_) => Err(format!("hands may not ask for {}", card_text(&request.topic))),
+                Err(_) => Err(format!(
+                    "hands may not ask for {}",
+                    card_text(&request.topic)
+                )),
             };
         }
         self.inside(request)
     }
 
     fn report(&self, call: &str, arguments: &[u8]) -> Result<(), String> {
-        let call: CallId = call.parse().map_err(|_| "a report under a name of another form".to_owned())?;
+        let call: CallId = call
+            .parse()
+            .map_err(|_| "a report under a name of another form".to_owned())?;
         let Some(running) = self.running.borrow_mut().remove(&call) else {
             return if self.late.borrow_mut().remove(&call) {
                 Ok(())
@@ -219,7 +250,8 @@ impl Hands {
                 Err("a report of a call that does not run".to_owned())
             };
         };
-        let report: Report = serde_json::from_slice(arguments).map_err(|_| "a report of another form".to_owned())?;
+        let report: Report =
+            serde_json::from_slice(arguments).map_err(|_| "a report of another form".to_owned())?;
         let outcome = match report {
             Report::Ok { mut text } => {
                 if text.len() > REPORT {
@@ -234,7 +266,11 @@ impl Hands {
                     Code::ValidationFailed | Code::Cancelled => code,
                     _ => Code::HandlerError,
                 };
-                Err(ErrorWord::new(code, 6, message.chars().take(4000).collect::<String>()))
+                Err(ErrorWord::new(
+                    code,
+                    6,
+                    message.chars().take(4000).collect::<String>(),
+                ))
             }
         };
         let _ = running.answer.send(outcome);
@@ -243,13 +279,28 @@ impl Hands {
 
     /// A request of a program inside, while its call runs.
     fn inside(self: &Rc<Self>, request: Request) -> Result<(), String> {
-        let within: CallId = request.within.parse().map_err(|_| "a call of another form".to_owned())?;
-        let call: CallId = request.correlation.parse().map_err(|_| "a correlation of another form".to_owned())?;
+        let within: CallId = request
+            .within
+            .parse()
+            .map_err(|_| "a call of another form".to_owned())?;
+        let call: CallId = request
+            .correlation
+            .parse()
+            .map_err(|_| "a correlation of another form".to_owned())?;
         let running = self.running.borrow();
         let Some(outer) = running.get(&within) else {
             // Its call has just ended; the program may not know yet.
             drop(running);
-            self.reply(call, within, std::future::ready(Err(ErrorWord::new(Code::Cancelled, 2, "the call has ended"))), None);
+            self.reply(
+                call,
+                within,
+                std::future::ready(Err(ErrorWord::new(
+                    Code::Cancelled,
+                    2,
+                    "the call has ended",
+                ))),
+                None,
+            );
             return Ok(());
         };
         if !outer.ipc {
@@ -258,12 +309,18 @@ impl Hands {
         let (asked, count) = (outer.asked.clone(), Rc::clone(&outer.inside));
         drop(running);
         if count.get() >= INSIDE_IN_FLIGHT {
-            return Err(format!("more than {INSIDE_IN_FLIGHT} requests at once from inside one call"));
+            return Err(format!(
+                "more than {INSIDE_IN_FLIGHT} requests at once from inside one call"
+            ));
         }
         let topic = match phase::permitted(Sender::Inside, Phase::InTurn, &request.topic) {
             Ok(topic) => topic,
             Err(Unfit::OutOfPhase | Unfit::Unknown) => {
-                let error = ErrorWord::new(Code::UnknownTool, 2, "there is no such topic or tool in here");
+                let error = ErrorWord::new(
+                    Code::UnknownTool,
+                    2,
+                    "there is no such topic or tool in here",
+                );
                 self.reply(call, within, std::future::ready(Err(error)), Some(count));
                 return Ok(());
             }

@@ -16,6 +16,9 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
 
+/// How a process ended and with which status or signal, once it has.
+pub(crate) type Ending = Option<(End, i32)>;
+
 /// A confined process that was just launched and attested.
 pub(crate) struct Launched {
     /// Its channel.
@@ -25,7 +28,7 @@ pub(crate) struct Launched {
     /// Its process id: the only one that may send on the channel.
     pub(crate) pid: i32,
     /// Says how it ended, once it has.
-    pub(crate) ended: watch::Receiver<Option<(End, i32)>>,
+    pub(crate) ended: watch::Receiver<Ending>,
 }
 
 /// Asks the supervisor.
@@ -33,7 +36,7 @@ pub(crate) struct Launcher {
     link: Rc<UnixStream>,
     next: Cell<u64>,
     asked: RefCell<HashMap<u64, oneshot::Sender<Result<Launched, Failure>>>>,
-    running: RefCell<HashMap<u64, watch::Sender<Option<(End, i32)>>>>,
+    running: RefCell<HashMap<u64, watch::Sender<Ending>>>,
 }
 
 /// The listening half.
@@ -46,8 +49,12 @@ pub(crate) fn open(link: OwnedFd) -> io::Result<(Launcher, Notices)> {
     let link = std::os::unix::net::UnixStream::from(link);
     link.set_nonblocking(true)?;
     let link = Rc::new(UnixStream::from_std(link)?);
-    let launcher =
-        Launcher { link: Rc::clone(&link), next: Cell::new(1), asked: RefCell::default(), running: RefCell::default() };
+    let launcher = Launcher {
+        link: Rc::clone(&link),
+        next: Cell::new(1),
+        asked: RefCell::default(),
+        running: RefCell::default(),
+    };
     Ok((launcher, Notices(link)))
 }
 
@@ -62,13 +69,19 @@ impl Launcher {
         let request = self.next.replace(self.next.get() + 1);
         let (answer, wait) = oneshot::channel();
         self.asked.borrow_mut().insert(request, answer);
-        self.order(&Order::Launch { request, kind, group: 0 });
+        self.order(&Order::Launch {
+            request,
+            kind,
+            group: 0,
+        });
         wait.await.unwrap_or(Err(Failure::Stopping))
     }
 
     /// Asks for the end of a process.
     pub(crate) fn kill(&self, worker: WorkerId) {
-        self.order(&Order::Kill { number: worker.number });
+        self.order(&Order::Kill {
+            number: worker.number,
+        });
     }
 
     /// Says where the audit chain is.
@@ -85,14 +98,21 @@ impl Launcher {
     }
 }
 
-/// Launches; where too many processes run, sessions without a turn give theirs up first.
+/// How often a launch is tried: a process may die while it starts without its cage being at fault.
+const TRIES: u32 = 3;
+
+/// Launches. Where too many processes run, sessions without a turn give theirs up first.
 pub(crate) async fn launch(broker: &Broker, kind: Kind) -> Result<Launched, Failure> {
-    match broker.launcher.launch(kind).await {
-        Err(Failure::Limit) => {
-            broker.hibernate(0).await;
-            broker.launcher.launch(kind).await
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match broker.launcher.launch(kind).await {
+            Err(Failure::Limit) if tried < TRIES => broker.hibernate(0).await,
+            Err(Failure::Cage | Failure::SelfCheck | Failure::Attestation) if tried < TRIES => {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            outcome => return outcome,
         }
-        outcome => outcome,
     }
 }
 
@@ -104,14 +124,27 @@ pub(crate) async fn follow(broker: &Rc<Broker>, notices: Notices) {
         };
         let launcher = &broker.launcher;
         match notice {
-            Notice::Launched { request, number, generation, pid } => {
+            Notice::Launched {
+                request,
+                number,
+                generation,
+                pid,
+            } => {
                 let (tell, ended) = watch::channel(None);
                 launcher.running.borrow_mut().insert(number, tell);
                 let answer = launcher.asked.borrow_mut().remove(&request);
                 let worker = WorkerId { number, generation };
                 match (answer, channel) {
                     (Some(answer), Some(channel)) => {
-                        if answer.send(Ok(Launched { channel, worker, pid, ended })).is_err() {
+                        if answer
+                            .send(Ok(Launched {
+                                channel,
+                                worker,
+                                pid,
+                                ended,
+                            }))
+                            .is_err()
+                        {
                             launcher.kill(worker);
                         }
                     }
@@ -137,7 +170,11 @@ pub(crate) async fn follow(broker: &Rc<Broker>, notices: Notices) {
 impl Notices {
     /// The next notice; `None` at the end of the link or where a frame is none of ours.
     async fn next(&self) -> Option<(Notice, Option<OwnedFd>)> {
-        match self.0.async_io(Interest::READABLE, || receive(&self.0)).await {
+        match self
+            .0
+            .async_io(Interest::READABLE, || receive(&self.0))
+            .await
+        {
             Ok((frame, channel)) => Notice::decode(&frame).map(|notice| (notice, channel)),
             Err(error) => {
                 eprintln!("the launch link ended: {error}");
@@ -151,7 +188,12 @@ fn receive(link: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
     let mut frame = [0; FRAME];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(link, &mut [IoSliceMut::new(&mut frame)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let received = recvmsg(
+        link,
+        &mut [IoSliceMut::new(&mut frame)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
     let mut channel = None;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {

@@ -33,7 +33,10 @@ impl Wire {
                 let _ = tell.send(Some(error.to_string()));
             }
         });
-        Self { queue, broken: Rc::new(broken) }
+        Self {
+            queue,
+            broken: Rc::new(broken),
+        }
     }
 
     /// Queues a word, in parts where it is long. False once the process does not take any more.

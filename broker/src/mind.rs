@@ -2,7 +2,7 @@
 
 use crate::answer;
 use crate::broker::{Broker, Live};
-use crate::launcher;
+use crate::launcher::{self, Ending};
 use crate::link::Wire;
 use crate::phase::{self, Phase, Sender, Unfit};
 use crate::turn::News;
@@ -43,12 +43,25 @@ pub(crate) struct Mind {
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Takes a warm worker for this session and listens to it.
-pub(crate) async fn launch(broker: &Rc<Broker>, live: &Rc<Live>, session: SessionId) -> Result<Rc<Mind>, Failure> {
+pub(crate) async fn launch(
+    broker: &Rc<Broker>,
+    live: &Rc<Live>,
+    session: SessionId,
+) -> Result<Rc<Mind>, Failure> {
     let launched = launcher::launch(broker, Kind::Worker).await?;
-    let adopted = broker_link::adopt(launched.channel, Peer::Process(launched.pid)).map_err(|_| Failure::Cage)?;
+    let adopted = broker_link::adopt(launched.channel, Peer::Process(launched.pid))
+        .map_err(|_| Failure::Cage)?;
     let (receiver, sender) = adopted;
-    let mind = Rc::new(Mind { worker: launched.worker, wire: Wire::start(sender), in_flight: Cell::new(0) });
-    broker.note(Note::Launched { session: Some(session), worker: mind.worker, profile: "worker".to_owned() });
+    let mind = Rc::new(Mind {
+        worker: launched.worker,
+        wire: Wire::start(sender),
+        in_flight: Cell::new(0),
+    });
+    broker.note(Note::Launched {
+        session: Some(session),
+        worker: mind.worker,
+        profile: "worker".to_owned(),
+    });
     *live.mind.borrow_mut() = Some(Rc::clone(&mind));
     let listener = Listener {
         broker: Rc::clone(broker),
@@ -73,7 +86,11 @@ struct Listener {
 }
 
 impl Listener {
-    async fn listen(mut self, mut receiver: broker_link::Receiver, mut ended: watch::Receiver<Option<(End, i32)>>) {
+    async fn listen(
+        mut self,
+        mut receiver: broker_link::Receiver,
+        mut ended: watch::Receiver<Ending>,
+    ) {
         let gone = loop {
             let frame = tokio::select! {
                 frame = receiver.receive() => frame,
@@ -94,7 +111,9 @@ impl Listener {
 
     /// Takes one frame. An error is a violation, in words.
     fn take(&mut self, frame: &[u8]) -> Result<(), String> {
-        let request = Request::decode_claim(frame).map_err(|breach| breach.to_string())?.into_alleged();
+        let request = Request::decode_claim(frame)
+            .map_err(|breach| breach.to_string())?
+            .into_alleged();
         if !request.within.is_empty() {
             return Err("a mind spoke for a call inside hands".to_owned());
         }
@@ -102,20 +121,35 @@ impl Listener {
         if self.open.as_ref().is_some_and(|open| *open != named) {
             return Err("another request between the parts of one".to_owned());
         }
-        let whole = self.joiner.take(request.arguments, request.more).map_err(|breach| breach.to_string())?;
+        let whole = self
+            .joiner
+            .take(request.arguments, request.more)
+            .map_err(|breach| breach.to_string())?;
         let Some(arguments) = whole else {
             self.open = Some(named);
             return Ok(());
         };
         self.open = None;
         let (topic, correlation) = named;
-        let call: CallId = correlation.parse().map_err(|_| "a correlation of another form".to_owned())?;
+        let call: CallId = correlation
+            .parse()
+            .map_err(|_| "a correlation of another form".to_owned())?;
         let turn = self.live.turn.borrow().clone();
-        let phase = if turn.is_some() { Phase::InTurn } else { Phase::Idle };
+        let phase = if turn.is_some() {
+            Phase::InTurn
+        } else {
+            Phase::Idle
+        };
         let parsed = match phase::permitted(Sender::Mind, phase, &topic) {
             Ok(topic) => Ok(topic),
-            Err(Unfit::OutOfPhase) => return Err(format!("{topic} is not permitted in phase {phase:?}")),
-            Err(Unfit::Unknown) => Err(ErrorWord::new(Code::UnknownTool, 2, "there is no such topic or tool")),
+            Err(Unfit::OutOfPhase) => {
+                return Err(format!("{topic} is not permitted in phase {phase:?}"));
+            }
+            Err(Unfit::Unknown) => Err(ErrorWord::new(
+                Code::UnknownTool,
+                2,
+                "there is no such topic or tool",
+            )),
         };
         // A turn is there: every row of the table for a mind is of phase InTurn.
         let Some(turn) = turn else {
@@ -147,7 +181,11 @@ impl Listener {
         Ok(())
     }
 
-    fn spawn(&self, call: CallId, work: impl Future<Output = Result<serde_json::Value, ErrorWord>> + 'static) {
+    fn spawn(
+        &self,
+        call: CallId,
+        work: impl Future<Output = Result<serde_json::Value, ErrorWord>> + 'static,
+    ) {
         let mind = Rc::clone(&self.mind);
         mind.in_flight.set(mind.in_flight.get() + 1);
         tokio::task::spawn_local(async move {
@@ -158,13 +196,19 @@ impl Listener {
     }
 
     fn close(self, gone: Gone) {
-        let is_current =
-            self.live.mind.borrow().as_ref().is_some_and(|mind| mind.worker == self.mind.worker);
+        let is_current = self
+            .live
+            .mind
+            .borrow()
+            .as_ref()
+            .is_some_and(|mind| mind.worker == self.mind.worker);
         if is_current {
             *self.live.mind.borrow_mut() = None;
         }
         match &gone {
-            Gone::Violation(what) => violation::punish(&self.broker, self.session, self.mind.worker, what),
+            Gone::Violation(what) => {
+                violation::punish(&self.broker, self.session, self.mind.worker, what)
+            }
             Gone::Ended(cause) => {
                 self.broker.launcher.kill(self.mind.worker);
                 self.broker.note(Note::Exited {
@@ -181,13 +225,13 @@ impl Listener {
 }
 
 /// Waits a moment for the supervisor's word on why a channel was closed.
-pub(crate) async fn how_it_ended(ended: &mut watch::Receiver<Option<(End, i32)>>) -> Gone {
+pub(crate) async fn how_it_ended(ended: &mut watch::Receiver<Ending>) -> Gone {
     let told = tokio::time::timeout(LAST_WORD, ended.wait_for(Option::is_some)).await;
     match told {
         Ok(Ok(end)) => match *end {
-            Some((End::Violation, code)) => {
-                Gone::Violation(format!("killed by the kernel for a system call outside its profile (signal {code})"))
-            }
+            Some((End::Violation, code)) => Gone::Violation(format!(
+                "killed by the kernel for a system call outside its profile (signal {code})"
+            )),
             Some((End::Clean, _)) => Gone::Ended("it ended".to_owned()),
             Some((End::Crash, code)) => Gone::Ended(format!("it crashed (code {code})")),
             Some((End::Killed, code)) => Gone::Ended(format!("it was killed (signal {code})")),
@@ -199,6 +243,8 @@ pub(crate) async fn how_it_ended(ended: &mut watch::Receiver<Option<(End, i32)>>
 
 /// A call to end this mind, for a turn that does not come to an end.
 pub(crate) async fn stop(broker: &Broker, mind: &Mind) {
-    mind.wire.say(Word::Shutdown(carapace_ipc_proto::words::Shutdown {})).await;
+    mind.wire
+        .say(Word::Shutdown(carapace_ipc_proto::words::Shutdown {}))
+        .await;
     broker.launcher.kill(mind.worker);
 }

@@ -1,6 +1,7 @@
 //! What a confined process may ask, and when. Reading this table is reading the security model.
-//! A request that has no row for its sender and phase is a violation: the process is stopped, not
-//! answered.
+//! A known topic that has no row for a mind or hands in this phase is a violation: the process is
+//! stopped, not answered. A topic that does not exist, and anything a program inside hands may not
+//! ask, is answered with UNKNOWN_TOOL.
 
 use carapace_contract::id::ToolName;
 use carapace_ipc_proto::words::topic;
@@ -76,7 +77,11 @@ pub(crate) fn permitted(sender: Sender, phase: Phase, text: &str) -> Result<Topi
             _ => return Err(Unfit::Unknown),
         },
     };
-    if PERMITTED.contains(&(sender, row, phase)) { Ok(parsed) } else { Err(Unfit::OutOfPhase) }
+    if PERMITTED.contains(&(sender, row, phase)) {
+        Ok(parsed)
+    } else {
+        Err(Unfit::OutOfPhase)
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +90,13 @@ mod tests {
 
     #[test]
     fn only_the_rows_of_the_table_pass() {
-        let topics = ["model.complete", "tool.invoke.read", "tool.list", "say", "report"];
+        let topics = [
+            "model.complete",
+            "tool.invoke.read",
+            "tool.list",
+            "say",
+            "report",
+        ];
         let mut passed = 0;
         for sender in [Sender::Mind, Sender::Hands, Sender::Inside] {
             for phase in [Phase::Idle, Phase::InTurn] {
@@ -95,11 +106,31 @@ mod tests {
             }
         }
         assert_eq!(passed, PERMITTED.len());
-        assert_eq!(permitted(Sender::Mind, Phase::Idle, "model.complete"), Err(Unfit::OutOfPhase));
-        assert_eq!(permitted(Sender::Inside, Phase::InTurn, "model.complete"), Err(Unfit::OutOfPhase));
-        assert_eq!(permitted(Sender::Hands, Phase::InTurn, "tool.invoke.exec"), Err(Unfit::OutOfPhase));
-        for unknown in ["tool.invoke.", "tool.invoke.../x", "Say", "say ", "vault.read", ""] {
-            assert_eq!(permitted(Sender::Mind, Phase::InTurn, unknown), Err(Unfit::Unknown), "{unknown:?}");
+        assert_eq!(
+            permitted(Sender::Mind, Phase::Idle, "model.complete"),
+            Err(Unfit::OutOfPhase)
+        );
+        assert_eq!(
+            permitted(Sender::Inside, Phase::InTurn, "model.complete"),
+            Err(Unfit::OutOfPhase)
+        );
+        assert_eq!(
+            permitted(Sender::Hands, Phase::InTurn, "tool.invoke.exec"),
+            Err(Unfit::OutOfPhase)
+        );
+        for unknown in [
+            "tool.invoke.",
+            "tool.invoke.../x",
+            "Say",
+            "say ",
+            "vault.read",
+            "",
+        ] {
+            assert_eq!(
+                permitted(Sender::Mind, Phase::InTurn, unknown),
+                Err(Unfit::Unknown),
+                "{unknown:?}"
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ use carapace_contract::control::{Tell, TurnEnd};
 use carapace_contract::id::{CallId, Digest, GroupId, SessionId, ToolName, TurnId, WorkerId};
 use carapace_contract::model::{Answer, Message, Role, Usage};
 use carapace_ipc_proto::error::{Code, ErrorWord};
+use carapace_ipc_proto::launch::Failure;
 use carapace_ipc_proto::words::{Cancel, Part, Word};
 use carapace_policy::Budget;
 use carapace_providers::offline::{DoneCall, Outcome};
@@ -92,7 +93,11 @@ pub(crate) fn resume(broker: &Rc<Broker>, row: TurnRow) -> Rc<Turn> {
         session: row.session,
         group: row.group,
         text: row.text,
-        limits: Budget { rounds: limits.rounds, tokens: limits.turn_tokens, bytes: MODEL_BYTES },
+        limits: Budget {
+            rounds: limits.rounds,
+            tokens: limits.turn_tokens,
+            bytes: MODEL_BYTES,
+        },
         progress: RefCell::default(),
         under_way: RefCell::default(),
         events: broadcast::Sender::new(1024),
@@ -132,7 +137,11 @@ async fn run(
     loop {
         match broker.store.start_turn(turn.id).await {
             Ok(Some(attempt)) if attempt <= ATTEMPTS => {}
-            Ok(Some(_)) => return broken("the assistant's process was lost again and again; the turn was given up"),
+            Ok(Some(_)) => {
+                return broken(
+                    "the assistant's process was lost again and again; the turn was given up",
+                );
+            }
             Ok(None) => return broken("the turn has ended already"),
             Err(error) => {
                 eprintln!("a turn was not started: {error}");
@@ -148,6 +157,9 @@ async fn run(
             Some(mind) => mind,
             None => match mind::launch(broker, live, turn.session).await {
                 Ok(mind) => mind,
+                Err(Failure::Limit) => {
+                    return broken("too many confined processes run; stop a turn and try again");
+                }
                 Err(failure) => {
                     return broken(&format!(
                         "no confined process could be started ({failure:?}); `carapace doctor` says which layer is missing"
@@ -158,10 +170,15 @@ async fn run(
         match attempt(broker, turn, &mind, &mut inbox, &mut spent).await {
             Attempt::Ended(end, text) => return (end, text),
             Attempt::Lost(Gone::Violation(what)) => {
-                return (TurnEnd::Violation, format!("the assistant's process was stopped: {what}"));
+                return (
+                    TurnEnd::Violation,
+                    format!("the assistant's process was stopped: {what}"),
+                );
             }
             Attempt::Lost(Gone::Ended(cause)) => {
-                turn.tell(Tell::Notice { text: format!("the assistant's process was replaced: {cause}") });
+                turn.tell(Tell::Notice {
+                    text: format!("the assistant's process was replaced: {cause}"),
+                });
             }
         }
     }
@@ -233,10 +250,14 @@ async fn attempt(
 
 /// What a mind is told at the start of a turn.
 async fn turn_word(broker: &Broker, turn: &Turn) -> Result<Word, String> {
-    let history = broker.store.transcript(turn.session).await.map_err(|error| {
-        eprintln!("a transcript cannot be read: {error}");
-        "the conversation cannot be read".to_owned()
-    })?;
+    let history = broker
+        .store
+        .transcript(turn.session)
+        .await
+        .map_err(|error| {
+            eprintln!("a transcript cannot be read: {error}");
+            "the conversation cannot be read".to_owned()
+        })?;
     let tools: Vec<Value> = broker
         .registry
         .tools()
@@ -248,7 +269,10 @@ async fn turn_word(broker: &Broker, turn: &Turn) -> Result<Word, String> {
         "tools": tools,
         "limits": { "rounds": limits.rounds, "seconds": limits.turn_seconds, "tokens": limits.turn_tokens },
     });
-    Ok(Word::Turn(Part { json: said.to_string().into_bytes(), more: false }))
+    Ok(Word::Turn(Part {
+        json: said.to_string().into_bytes(),
+        more: false,
+    }))
 }
 
 /// As much of a conversation's end as fits beside a turn's own growth.
@@ -264,7 +288,10 @@ fn recent(history: Vec<Message>) -> Vec<Message> {
         from = at;
     }
     // A result without the call it answers means nothing to a model.
-    while history.get(from).is_some_and(|message| message.role != Role::User) {
+    while history
+        .get(from)
+        .is_some_and(|message| message.role != Role::User)
+    {
         from += 1;
     }
     history.into_iter().skip(from).collect()
@@ -282,16 +309,35 @@ async fn close(broker: &Rc<Broker>, turn: &Rc<Turn>, end: TurnEnd, text: String)
                     question: code.clone(),
                     state: "void".to_owned(),
                 });
-                let _ = broker.watchers.send(Tell::Closed { code, state: "void".to_owned() });
+                let _ = broker.watchers.send(Tell::Closed {
+                    code,
+                    state: "void".to_owned(),
+                });
             }
         }
         Err(error) => eprintln!("open questions of a turn were not closed: {error}"),
     }
-    match broker.store.end_turn(turn.id, end, text.clone(), usage, messages).await {
-        Ok(_) => broker.note(Note::TurnEnded { session: turn.session, turn: turn.id, end: end_word(end).to_owned() }),
-        Err(error) => eprintln!("the end of a turn was not kept, it will be taken up again: {error}"),
+    match broker
+        .store
+        .end_turn(turn.id, end, text.clone(), usage, messages)
+        .await
+    {
+        Ok(_) => broker.note(Note::TurnEnded {
+            session: turn.session,
+            turn: turn.id,
+            end: end_word(end).to_owned(),
+        }),
+        Err(error) => {
+            eprintln!("the end of a turn was not kept, it will be taken up again: {error}")
+        }
     }
-    turn.tell(Tell::Done { turn: turn.id, session: turn.session, end, text, usage });
+    turn.tell(Tell::Done {
+        turn: turn.id,
+        session: turn.session,
+        end,
+        text,
+        usage,
+    });
     broker.turns.borrow_mut().remove(&turn.id);
 }
 
@@ -316,7 +362,9 @@ impl Turn {
     pub(crate) fn tell(&self, tell: Tell) {
         let mut kept = self.kept.borrow_mut();
         match (kept.last_mut(), &tell) {
-            (Some(Tell::Delta { text: before }), Tell::Delta { text }) if before.len() < FINAL_TEXT => {
+            (Some(Tell::Delta { text: before }), Tell::Delta { text })
+                if before.len() < FINAL_TEXT =>
+            {
                 before.push_str(text);
             }
             _ => {
@@ -350,7 +398,11 @@ impl Turn {
     /// The time that a person takes does not count.
     pub(crate) fn pause(&self, on: bool) {
         let count = self.paused.get();
-        self.paused.set(if on { count + 1 } else { count.saturating_sub(1) });
+        self.paused.set(if on {
+            count + 1
+        } else {
+            count.saturating_sub(1)
+        });
     }
 
     /// What is left for model calls.
@@ -391,7 +443,13 @@ impl Turn {
     }
 
     /// A tool call of the mind has an outcome.
-    pub(crate) fn called(&self, asked: &Asked, tool: &ToolName, arguments: Value, outcome: &Result<String, ErrorWord>) {
+    pub(crate) fn called(
+        &self,
+        asked: &Asked,
+        tool: &ToolName,
+        arguments: Value,
+        outcome: &Result<String, ErrorWord>,
+    ) {
         if asked.within.is_some() {
             return;
         }
@@ -400,7 +458,9 @@ impl Turn {
             Ok(text) => text.clone(),
             Err(error) => format!("error {error}"),
         };
-        progress.results.insert(asked.call.as_str().to_owned(), text);
+        progress
+            .results
+            .insert(asked.call.as_str().to_owned(), text);
         let outcome = match outcome {
             Ok(text) => Outcome::Ok(text.clone()),
             Err(error) => match error.code {
@@ -412,7 +472,11 @@ impl Turn {
                 _ => Outcome::Failed(error.message.clone()),
             },
         };
-        progress.done.push(DoneCall { name: tool.as_str().to_owned(), arguments, outcome });
+        progress.done.push(DoneCall {
+            name: tool.as_str().to_owned(),
+            arguments,
+            outcome,
+        });
     }
 
     /// The calls of this attempt that have an outcome, in the order in which they got it.
@@ -425,14 +489,22 @@ impl Turn {
     }
 
     /// A call under this name that has not ended.
-    pub(crate) fn under_way(&self, key: &CallKey) -> Option<(Digest, watch::Receiver<CallOutcome>)> {
-        self.under_way.borrow().get(key).map(|call| (call.digest, call.outcome.clone()))
+    pub(crate) fn under_way(
+        &self,
+        key: &CallKey,
+    ) -> Option<(Digest, watch::Receiver<CallOutcome>)> {
+        self.under_way
+            .borrow()
+            .get(key)
+            .map(|call| (call.digest, call.outcome.clone()))
     }
 
     /// A call begins.
     pub(crate) fn begin(&self, key: CallKey, digest: Digest) -> watch::Sender<CallOutcome> {
         let (tell, outcome) = watch::channel(None);
-        self.under_way.borrow_mut().insert(key, UnderWay { digest, outcome });
+        self.under_way
+            .borrow_mut()
+            .insert(key, UnderWay { digest, outcome });
         tell
     }
 
@@ -465,8 +537,11 @@ impl Turn {
     fn transcript(&self, end: TurnEnd, text: &str) -> (Vec<Message>, Usage) {
         let progress = self.progress.borrow();
         let mut messages = Vec::new();
-        let mut round = 0;
-        for answer in progress.answers.iter().filter(|answer| !answer.tool_calls.is_empty()) {
+        let with_calls = progress
+            .answers
+            .iter()
+            .filter(|answer| !answer.tool_calls.is_empty());
+        for (round, answer) in with_calls.enumerate() {
             messages.push(Message {
                 role: Role::Assistant,
                 content: answer.text.clone(),
@@ -482,7 +557,6 @@ impl Turn {
                     tool_call_id: Some(call.id.clone()),
                 });
             }
-            round += 1;
         }
         let last = match end {
             TurnEnd::Answered => text.to_owned(),
@@ -499,7 +573,9 @@ pub(crate) async fn freeze(broker: &Rc<Broker>, approver: &str) {
     if broker.frozen.replace(true) {
         return;
     }
-    broker.note(Note::Panic { approver: approver.to_owned() });
+    broker.note(Note::Panic {
+        approver: approver.to_owned(),
+    });
     broker.grants.borrow_mut().end_all_sessions();
     let turns: Vec<_> = broker.turns.borrow().values().cloned().collect();
     for turn in turns {
@@ -524,7 +600,10 @@ pub(crate) async fn expire_questions(broker: &Broker) {
         return;
     };
     for (code, _) in expired {
-        let _ = broker.watchers.send(Tell::Closed { code, state: "expired".to_owned() });
+        let _ = broker.watchers.send(Tell::Closed {
+            code,
+            state: "expired".to_owned(),
+        });
     }
 }
 
@@ -532,6 +611,8 @@ pub(crate) async fn expire_questions(broker: &Broker) {
 pub(crate) async fn wind_down(broker: &Rc<Broker>) {
     let turns: Vec<_> = broker.turns.borrow().values().cloned().collect();
     for turn in turns {
-        turn.tell(Tell::Notice { text: "carapace is stopping; the turn goes on after the next start".to_owned() });
+        turn.tell(Tell::Notice {
+            text: "carapace is stopping; the turn goes on after the next start".to_owned(),
+        });
     }
 }

@@ -10,5 +10,9 @@ pub(crate) fn punish(broker: &Broker, session: SessionId, worker: WorkerId, what
     broker.launcher.kill(worker);
     broker.violations.set(broker.violations.get() + 1);
     eprintln!("violation by {worker}: {what}");
-    broker.note(Note::Violation { session: Some(session), worker, what: what.to_owned() });
+    broker.note(Note::Violation {
+        session: Some(session),
+        worker,
+        what: what.to_owned(),
+    });
 }

@@ -65,7 +65,15 @@ pub fn split(stream: UnixStream, peer: Peer) -> (Receiver, Sender) {
         handshake: limits::HANDSHAKE,
         stall: limits::STALL,
     };
-    (receiver, Sender { stream, stall: limits::STALL, greeted: false, out: Vec::new() })
+    (
+        receiver,
+        Sender {
+            stream,
+            stall: limits::STALL,
+            greeted: false,
+            out: Vec::new(),
+        },
+    )
 }
 
 impl Receiver {
@@ -82,7 +90,7 @@ impl Receiver {
     /// The link is at its end after any of them.
     pub async fn receive(&mut self) -> Result<Vec<u8>, LinkError> {
         loop {
-            if let Some(body) = self.decoder.next()? {
+            if let Some(body) = self.decoder.next_frame()? {
                 return Ok(body.to_vec());
             }
             let patience = if !self.decoder.is_established() {
@@ -94,7 +102,9 @@ impl Receiver {
             };
             let count = match patience {
                 None => self.fill().await?,
-                Some((limit, place)) => timeout(limit, self.fill()).await.map_err(|_| Breach::Stalled(place))??,
+                Some((limit, place)) => timeout(limit, self.fill())
+                    .await
+                    .map_err(|_| Breach::Stalled(place))??,
             };
             if count == 0 {
                 return Err(LinkError::Closed);
@@ -104,9 +114,16 @@ impl Receiver {
     }
 
     async fn fill(&mut self) -> Result<usize, LinkError> {
-        let Self { stream, peer, decoder, .. } = self;
+        let Self {
+            stream,
+            peer,
+            decoder,
+            ..
+        } = self;
         let read = stream
-            .async_io(Interest::READABLE, || Ok(read_checked(stream, *peer, decoder.room())?))
+            .async_io(Interest::READABLE, || {
+                read_checked(stream, *peer, decoder.room())
+            })
             .await;
         match read {
             Ok(outcome) => Ok(outcome?),
@@ -117,10 +134,19 @@ impl Receiver {
 }
 
 /// One read: the outer error is the operating system's, the inner one the peer's fault.
-fn read_checked(stream: &UnixStream, peer: Peer, room: &mut [u8]) -> io::Result<Result<usize, Breach>> {
+fn read_checked(
+    stream: &UnixStream,
+    peer: Peer,
+    room: &mut [u8],
+) -> io::Result<Result<usize, Breach>> {
     let mut ancillary = nix::cmsg_space!(UnixCredentials);
     let mut parts = [IoSliceMut::new(room)];
-    let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut ancillary), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let message = recvmsg::<()>(
+        stream.as_raw_fd(),
+        &mut parts,
+        Some(&mut ancillary),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )?;
     if message.flags.contains(MsgFlags::MSG_CTRUNC) {
         return Ok(Err(Breach::Ancillary));
     }
@@ -131,7 +157,9 @@ fn read_checked(stream: &UnixStream, peer: Peer, room: &mut [u8]) -> io::Result<
         let mut sender = None;
         for entry in message.cmsgs()? {
             match entry {
-                ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials.pid()),
+                ControlMessageOwned::ScmCredentials(credentials) => {
+                    sender = Some(credentials.pid())
+                }
                 _ => return Ok(Err(Breach::Ancillary)),
             }
         }
@@ -195,7 +223,12 @@ impl Sender {
                         .await
                         .map_err(|_| Breach::Stalled("it does not read"))??;
                 }
-                Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                    ) =>
+                {
                     return Err(LinkError::Closed);
                 }
                 Err(error) => return Err(error.into()),

@@ -41,7 +41,11 @@ impl Code {
     pub fn retriable(self) -> bool {
         matches!(
             self,
-            Code::RateLimited | Code::ConfirmationTimeout | Code::PluginTimeout | Code::PluginUnavailable | Code::ProviderError
+            Code::RateLimited
+                | Code::ConfirmationTimeout
+                | Code::PluginTimeout
+                | Code::PluginUnavailable
+                | Code::ProviderError
         )
     }
 }
@@ -92,7 +96,14 @@ pub struct ErrorWord {
 impl ErrorWord {
     /// An error of this code, raised at this stage.
     pub fn new(code: Code, stage: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retriable: code.retriable(), stage: Some(stage), field: None, retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            retriable: code.retriable(),
+            stage: Some(stage),
+            field: None,
+            retry_after: None,
+        }
     }
 
     /// With the argument that is wrong.

@@ -55,7 +55,11 @@ pub fn check(text: &[u8], longest_string: usize) -> Result<(), Excess> {
             _ => {}
         }
     }
-    if depth == 0 { Ok(()) } else { Err(Excess::Unfinished) }
+    if depth == 0 {
+        Ok(())
+    } else {
+        Err(Excess::Unfinished)
+    }
 }
 
 #[cfg(test)]

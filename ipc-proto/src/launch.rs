@@ -122,8 +122,19 @@ macro_rules! from_byte {
     };
 }
 from_byte!(Kind { Worker, Hands });
-from_byte!(End { Clean, Crash, Violation, Killed });
-from_byte!(Failure { Cage, SelfCheck, Attestation, Limit, Stopping });
+from_byte!(End {
+    Clean,
+    Crash,
+    Violation,
+    Killed
+});
+from_byte!(Failure {
+    Cage,
+    SelfCheck,
+    Attestation,
+    Limit,
+    Stopping
+});
 
 struct Writer([u8; FRAME], usize);
 
@@ -153,7 +164,10 @@ impl Reader<'_> {
 
     /// Nothing but zeros may follow: one meaning has one form.
     fn done<T>(self, value: T) -> Option<T> {
-        self.0[self.1..].iter().all(|&byte| byte == 0).then_some(value)
+        self.0[self.1..]
+            .iter()
+            .all(|&byte| byte == 0)
+            .then_some(value)
     }
 }
 
@@ -162,9 +176,14 @@ impl Order {
     pub fn encode(&self) -> [u8; FRAME] {
         match *self {
             Order::Ready => Writer::new(1),
-            Order::Launch { request, kind, group } => {
-                Writer::new(2).put(request.to_le_bytes()).put([kind as u8]).put(group.to_le_bytes())
-            }
+            Order::Launch {
+                request,
+                kind,
+                group,
+            } => Writer::new(2)
+                .put(request.to_le_bytes())
+                .put([kind as u8])
+                .put(group.to_le_bytes()),
             Order::Kill { number } => Writer::new(3).put(number.to_le_bytes()),
             Order::Anchor { count, head } => Writer::new(4).put(count.to_le_bytes()).put(head),
         }
@@ -185,8 +204,13 @@ impl Order {
                 kind: Kind::from_byte(from.take::<1>()[0])?,
                 group: u32::from_le_bytes(from.take()),
             },
-            3 => Order::Kill { number: u64::from_le_bytes(from.take()) },
-            4 => Order::Anchor { count: u64::from_le_bytes(from.take()), head: from.take() },
+            3 => Order::Kill {
+                number: u64::from_le_bytes(from.take()),
+            },
+            4 => Order::Anchor {
+                count: u64::from_le_bytes(from.take()),
+                head: from.take(),
+            },
             _ => return None,
         };
         from.done(order)
@@ -197,15 +221,23 @@ impl Notice {
     /// As a frame.
     pub fn encode(&self) -> [u8; FRAME] {
         match *self {
-            Notice::Launched { request, number, generation, pid } => Writer::new(1)
+            Notice::Launched {
+                request,
+                number,
+                generation,
+                pid,
+            } => Writer::new(1)
                 .put(request.to_le_bytes())
                 .put(number.to_le_bytes())
                 .put(generation.to_le_bytes())
                 .put(pid.to_le_bytes()),
-            Notice::Failed { request, why } => Writer::new(2).put(request.to_le_bytes()).put([why as u8]),
-            Notice::Ended { number, end, code } => {
-                Writer::new(3).put(number.to_le_bytes()).put([end as u8]).put(code.to_le_bytes())
+            Notice::Failed { request, why } => {
+                Writer::new(2).put(request.to_le_bytes()).put([why as u8])
             }
+            Notice::Ended { number, end, code } => Writer::new(3)
+                .put(number.to_le_bytes())
+                .put([end as u8])
+                .put(code.to_le_bytes()),
             Notice::Drain => Writer::new(4),
             Notice::Panic => Writer::new(5),
         }
@@ -251,9 +283,16 @@ mod tests {
     fn each_frame_comes_back_and_no_other_form_is_taken() {
         let orders = [
             Order::Ready,
-            Order::Launch { request: 7, kind: Kind::Hands, group: 3 },
+            Order::Launch {
+                request: 7,
+                kind: Kind::Hands,
+                group: 3,
+            },
             Order::Kill { number: u64::MAX },
-            Order::Anchor { count: 9, head: [7; 32] },
+            Order::Anchor {
+                count: 9,
+                head: [7; 32],
+            },
         ];
         for order in orders {
             let frame = order.encode();
@@ -264,9 +303,21 @@ mod tests {
             assert_eq!(Order::decode(&longer), None);
         }
         let notices = [
-            Notice::Launched { request: 1, number: 2, generation: 3, pid: 4 },
-            Notice::Failed { request: 1, why: Failure::Attestation },
-            Notice::Ended { number: 1, end: End::Violation, code: 31 },
+            Notice::Launched {
+                request: 1,
+                number: 2,
+                generation: 3,
+                pid: 4,
+            },
+            Notice::Failed {
+                request: 1,
+                why: Failure::Attestation,
+            },
+            Notice::Ended {
+                number: 1,
+                end: End::Violation,
+                code: 31,
+            },
             Notice::Drain,
             Notice::Panic,
         ];

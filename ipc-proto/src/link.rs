@@ -46,7 +46,16 @@ pub struct Sender<W> {
 /// [`LinkError::Io`] where the greeting cannot be written.
 pub fn open<R: Read, W: Write>(from: R, mut to: W) -> Result<(Receiver<R>, Sender<W>), LinkError> {
     to.write_all(&zmtp::HELLO)?;
-    Ok((Receiver { from, decoder: Decoder::new(limits::FRAME) }, Sender { to, out: Vec::new() }))
+    Ok((
+        Receiver {
+            from,
+            decoder: Decoder::new(limits::FRAME),
+        },
+        Sender {
+            to,
+            out: Vec::new(),
+        },
+    ))
 }
 
 impl<R: Read> Receiver<R> {
@@ -56,14 +65,16 @@ impl<R: Read> Receiver<R> {
     /// The link is at its end after any of them.
     pub fn receive(&mut self) -> Result<Vec<u8>, LinkError> {
         loop {
-            if let Some(body) = self.decoder.next()? {
+            if let Some(body) = self.decoder.next_frame()? {
                 return Ok(body.to_vec());
             }
             let count = match self.from.read(self.decoder.room()) {
                 Ok(0) => return Err(LinkError::Closed),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(LinkError::Closed),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Err(LinkError::Closed);
+                }
                 Err(error) => return Err(error.into()),
             };
             self.decoder.filled(count);
@@ -88,7 +99,12 @@ impl<W: Write> Sender<W> {
         }
         match written {
             Ok(()) => Ok(()),
-            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 Err(LinkError::Closed)
             }
             Err(error) => Err(error.into()),

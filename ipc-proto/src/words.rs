@@ -1,4 +1,4 @@
-//! The messages, in protobuf (proto3 wire format; the same words as `line.proto` beside this crate).
+//! The messages, in protobuf (proto3 wire format; `line.proto` beside this crate says the same to other languages).
 //!
 //! Upward a confined process owns a topic, a correlation and arguments, and nothing else: no field
 //! says who it is. Decoding upward gives a [`Claim`]; decoding downward gives the value, because the
@@ -147,11 +147,14 @@ impl Request {
     /// # Errors
     /// [`Breach::NotAMessage`] where it is not protobuf of this form, or a field exceeds its limit.
     pub fn decode_claim(frame: &[u8]) -> Result<Claim<Request>, Breach> {
-        let request = Request::decode(frame).map_err(|_| Breach::NotAMessage("not a protobuf request"))?;
+        let request =
+            Request::decode(frame).map_err(|_| Breach::NotAMessage("not a protobuf request"))?;
         if request.topic.len() > limits::TOPIC || request.topic.is_empty() {
             return Err(Breach::NotAMessage("the topic's length"));
         }
-        if request.correlation.len() > limits::CORRELATION || request.within.len() > limits::CORRELATION {
+        if request.correlation.len() > limits::CORRELATION
+            || request.within.len() > limits::CORRELATION
+        {
             return Err(Breach::NotAMessage("the correlation's length"));
         }
         if request.arguments.len() > limits::ARGUMENTS {
@@ -209,14 +212,22 @@ impl Word {
             }
             let pieces = json.chunks(limits::ARGUMENTS);
             let last = pieces.len() - 1;
-            pieces.enumerate().map(|(at, piece)| one(build(piece.to_vec(), at < last))).collect()
+            pieces
+                .enumerate()
+                .map(|(at, piece)| one(build(piece.to_vec(), at < last)))
+                .collect()
         };
         match self {
             Word::Turn(part) => parts(part.json, &|json, more| Word::Turn(Part { json, more })),
             Word::Result(reply) => {
                 let (correlation, within) = (reply.correlation, reply.within);
                 parts(reply.json, &|json, more| {
-                    Word::Result(Reply { correlation: correlation.clone(), json, more, within: within.clone() })
+                    Word::Result(Reply {
+                        correlation: correlation.clone(),
+                        json,
+                        more,
+                        within: within.clone(),
+                    })
                 })
             }
             other => vec![one(other)],
@@ -254,7 +265,11 @@ impl Joiner {
             return Ok(Some(part));
         }
         self.bytes.extend_from_slice(&part);
-        Ok(if more { None } else { Some(std::mem::take(&mut self.bytes)) })
+        Ok(if more {
+            None
+        } else {
+            Some(std::mem::take(&mut self.bytes))
+        })
     }
 
     /// True between the parts of a value.

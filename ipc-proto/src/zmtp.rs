@@ -113,7 +113,13 @@ const IDLE: usize = 16 * 1024;
 impl Decoder {
     /// For frames of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { state: State::Greeting, buffer: vec![0; IDLE], start: 0, end: 0, limit }
+        Self {
+            state: State::Greeting,
+            buffer: vec![0; IDLE],
+            start: 0,
+            end: 0,
+            limit,
+        }
     }
 
     /// True once greeting and READY have come.
@@ -146,7 +152,7 @@ impl Decoder {
             self.start = 0;
         }
         if self.end == self.buffer.len() {
-            // One frame and its header is all there can be: `next` has refused a longer one.
+            // One frame and its header is all there can be: `next_frame` has refused a longer one.
             let most = self.limit + 9 + IDLE;
             let grown = (self.buffer.len() * 2).min(most).max(IDLE);
             self.buffer.resize(grown.max(self.buffer.len() + 1), 0);
@@ -163,7 +169,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The rule that the peer broke.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, Breach> {
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, Breach> {
         loop {
             match self.state {
                 State::Greeting => {
@@ -266,7 +272,9 @@ fn ready(body: &[u8]) -> Result<(), Breach> {
     let mut rest = body.strip_prefix(b"\x05READY").ok_or(Breach::Ready)?;
     let mut socket_type = None;
     while let [name_length, after @ ..] = rest {
-        let (name, after) = after.split_at_checked(usize::from(*name_length)).ok_or(Breach::Ready)?;
+        let (name, after) = after
+            .split_at_checked(usize::from(*name_length))
+            .ok_or(Breach::Ready)?;
         let (length, after) = after.split_first_chunk::<4>().ok_or(Breach::Ready)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Breach::Ready)?;
         let (value, after) = after.split_at_checked(length).ok_or(Breach::Ready)?;

@@ -56,23 +56,47 @@ fn attacks() -> Vec<(&'static str, Vec<u8>)> {
         ("length 1 TiB", long_frame(2, 1 << 40)),
         ("length 64 GiB", long_frame(2, 64 << 30)),
         ("length 1 GiB", long_frame(2, 1 << 30)),
-        ("length one above the limit", long_frame(2, limits::FRAME as u64 + 1)),
+        (
+            "length one above the limit",
+            long_frame(2, limits::FRAME as u64 + 1),
+        ),
         ("endless MORE frames", with_ready(&[1, 0].repeat(1000))),
         ("MORE with a length", long_frame(3, 10)),
         ("READY of 24 MiB", many),
         ("property length lie", ready(&[11, b'S', b'o'])),
-        ("property value length lie", ready(&[b"\x0bSocket-Type\xff\xff\xff\xff".as_slice(), b"DEALER"].concat())),
-        ("empty property name", ready(&[property(b"", b"x"), dealer.clone()].concat())),
-        ("two socket types", ready(&[dealer.clone(), dealer.clone()].concat())),
+        (
+            "property value length lie",
+            ready(&[b"\x0bSocket-Type\xff\xff\xff\xff".as_slice(), b"DEALER"].concat()),
+        ),
+        (
+            "empty property name",
+            ready(&[property(b"", b"x"), dealer.clone()].concat()),
+        ),
+        (
+            "two socket types",
+            ready(&[dealer.clone(), dealer.clone()].concat()),
+        ),
         ("no socket type", ready(b"")),
         ("socket type PUB", ready(&property(b"Socket-Type", b"PUB"))),
-        ("socket type STREAM", ready(&property(b"Socket-Type", b"STREAM"))),
+        (
+            "socket type STREAM",
+            ready(&property(b"Socket-Type", b"STREAM")),
+        ),
         ("empty command instead of READY", command(b"")),
         ("ERROR instead of READY", command(b"\x05ERROR\x01x")),
-        ("data instead of READY", [greeting(), vec![0, 1, b'x']].concat()),
-        ("a command after the handshake", with_ready(b"\x04\x05\x04PING")),
+        (
+            "data instead of READY",
+            [greeting(), vec![0, 1, b'x']].concat(),
+        ),
+        (
+            "a command after the handshake",
+            with_ready(b"\x04\x05\x04PING"),
+        ),
         ("reserved bits", with_ready(&[0x80, 1, b'x'])),
-        ("HTTP instead of a greeting", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        (
+            "HTTP instead of a greeting",
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        ),
         ("ZMTP 2", {
             let mut bytes = greeting();
             bytes[10] = 1;
@@ -94,9 +118,11 @@ fn attacks() -> Vec<(&'static str, Vec<u8>)> {
 fn pair(peer: Peer) -> (UnixStream, Receiver, broker_link::Sender) {
     let (ours, theirs) = UnixStream::pair().expect("a socketpair");
     if peer != Peer::Accepted {
-        nix::sys::socket::setsockopt(&ours, nix::sys::socket::sockopt::PassCred, &true).expect("SO_PASSCRED");
+        nix::sys::socket::setsockopt(&ours, nix::sys::socket::sockopt::PassCred, &true)
+            .expect("SO_PASSCRED");
     }
-    let (receiver, sender) = broker_link::adopt(OwnedFd::from(ours), peer).expect("a stream socket");
+    let (receiver, sender) =
+        broker_link::adopt(OwnedFd::from(ours), peer).expect("a stream socket");
     let receiver = receiver.with_deadlines(Duration::from_millis(200), Duration::from_millis(200));
     (theirs, receiver, sender)
 }
@@ -117,7 +143,10 @@ async fn every_attack_is_a_breach_and_an_honest_link_is_served_beside_it() {
         let (mut attacker, mut receiver, _sender) = pair(own);
         let _ = attacker.write_all(&bytes);
         let found = breach(receiver.receive().await);
-        assert!(!matches!(found, Breach::Stalled(_)), "{name}: refused by its form, not by waiting");
+        assert!(
+            !matches!(found, Breach::Stalled(_)),
+            "{name}: refused by its form, not by waiting"
+        );
         let mut frame = Vec::new();
         zmtp::encode(name.as_bytes(), &mut frame);
         honest.write_all(&frame).expect("speaks");
@@ -138,13 +167,17 @@ fn no_attack_makes_the_decoder_hold_more_than_a_frame() {
             decoder.filled(count);
             rest = &rest[count..];
             refused = loop {
-                match decoder.next() {
+                match decoder.next_frame() {
                     Err(_) => break true,
                     Ok(None) => break false,
                     Ok(Some(_)) => {}
                 }
             };
-            assert!(decoder.held() <= 64 * 1024, "{name} made it hold {}", decoder.held());
+            assert!(
+                decoder.held() <= 64 * 1024,
+                "{name} made it hold {}",
+                decoder.held()
+            );
         }
         assert!(refused, "{name} was not refused");
     }
@@ -152,10 +185,17 @@ fn no_attack_makes_the_decoder_hold_more_than_a_frame() {
 
 #[tokio::test]
 async fn who_stops_in_the_middle_is_closed_after_the_deadline() {
-    for bytes in [Vec::new(), greeting(), [READY, &[2, 0, 0, 0, 0, 0, 0, 4, 0, b'x']].concat()] {
+    for bytes in [
+        Vec::new(),
+        greeting(),
+        [READY, &[2, 0, 0, 0, 0, 0, 0, 4, 0, b'x']].concat(),
+    ] {
         let (mut attacker, mut receiver, _sender) = pair(Peer::Accepted);
         attacker.write_all(&bytes).expect("writes");
-        assert!(matches!(breach(receiver.receive().await), Breach::Stalled(_)));
+        assert!(matches!(
+            breach(receiver.receive().await),
+            Breach::Stalled(_)
+        ));
     }
 }
 
@@ -172,7 +212,13 @@ async fn a_byte_from_another_process_is_a_breach() {
     let (mut peer, mut receiver, _sender) = pair(Peer::Process(1));
     peer.write_all(READY).expect("greets");
     let own = i32::try_from(std::process::id()).expect("a pid");
-    assert_eq!(breach(receiver.receive().await), Breach::Sender { expected: 1, found: own });
+    assert_eq!(
+        breach(receiver.receive().await),
+        Breach::Sender {
+            expected: 1,
+            found: own
+        }
+    );
 }
 
 #[tokio::test]
@@ -185,8 +231,14 @@ async fn descriptors_sent_along_are_a_breach_and_are_not_taken() {
     let descriptors = [file.as_raw_fd(); 50];
     let before = std::fs::read_dir("/proc/self/fd").expect("lists").count();
     let parts = [std::io::IoSlice::new(READY)];
-    sendmsg::<()>(peer.as_raw_fd(), &parts, &[ControlMessage::ScmRights(&descriptors)], MsgFlags::empty(), None)
-        .expect("sends");
+    sendmsg::<()>(
+        peer.as_raw_fd(),
+        &parts,
+        &[ControlMessage::ScmRights(&descriptors)],
+        MsgFlags::empty(),
+        None,
+    )
+    .expect("sends");
     assert_eq!(breach(receiver.receive().await), Breach::Ancillary);
     let after = std::fs::read_dir("/proc/self/fd").expect("lists").count();
     assert!(after <= before + 4, "{before} descriptors became {after}");
@@ -205,7 +257,10 @@ async fn who_does_not_read_is_closed_and_costs_a_bounded_queue() {
         }
     }
     .await;
-    assert!(matches!(outcome, LinkError::Breach(Breach::Stalled(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, LinkError::Breach(Breach::Stalled(_))),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -220,15 +275,37 @@ fn requests_out_of_form_are_refused_before_anything_reads_them() {
     };
     assert!(Request::decode_claim(&good.encode_to_vec()).is_ok());
     let bad = [
-        Request { topic: String::new(), ..good.clone() },
-        Request { topic: "t".repeat(limits::TOPIC + 1), ..good.clone() },
-        Request { correlation: "c".repeat(limits::CORRELATION + 1), ..good.clone() },
-        Request { within: "w".repeat(limits::CORRELATION + 1), ..good.clone() },
-        Request { arguments: vec![b' '; limits::ARGUMENTS + 1], ..good.clone() },
-        Request { more: true, ..good.clone() },
+        Request {
+            topic: String::new(),
+            ..good.clone()
+        },
+        Request {
+            topic: "t".repeat(limits::TOPIC + 1),
+            ..good.clone()
+        },
+        Request {
+            correlation: "c".repeat(limits::CORRELATION + 1),
+            ..good.clone()
+        },
+        Request {
+            within: "w".repeat(limits::CORRELATION + 1),
+            ..good.clone()
+        },
+        Request {
+            arguments: vec![b' '; limits::ARGUMENTS + 1],
+            ..good.clone()
+        },
+        Request {
+            more: true,
+            ..good.clone()
+        },
     ];
     for request in bad {
-        assert!(Request::decode_claim(&request.encode_to_vec()).is_err(), "{:?}", request.topic);
+        assert!(
+            Request::decode_claim(&request.encode_to_vec()).is_err(),
+            "{:?}",
+            request.topic
+        );
     }
     let hostile: [&[u8]; 6] = [
         b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",

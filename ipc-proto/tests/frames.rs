@@ -13,7 +13,7 @@ fn feed(decoder: &mut Decoder, mut bytes: &[u8], step: usize) -> Result<Vec<Vec<
         room[..count].copy_from_slice(&bytes[..count]);
         decoder.filled(count);
         bytes = &bytes[count..];
-        while let Some(body) = decoder.next()? {
+        while let Some(body) = decoder.next_frame()? {
             frames.push(body.to_vec());
         }
     }
@@ -77,7 +77,11 @@ fn a_frame_of_the_limit_passes_and_the_room_is_given_back() {
     let frames = feed(&mut decoder, &bytes, 65_536).expect("taken");
     assert_eq!(frames.len(), 1);
     decoder.room();
-    assert!(decoder.held() <= 64 * 1024, "an idle link keeps {} bytes", decoder.held());
+    assert!(
+        decoder.held() <= 64 * 1024,
+        "an idle link keeps {} bytes",
+        decoder.held()
+    );
 }
 
 #[test]
@@ -93,12 +97,18 @@ fn parts_that_are_too_long_together_are_refused() {
 #[test]
 fn a_turn_in_parts_comes_back() {
     let json = vec![b'x'; limits::ARGUMENTS * 2 + 5];
-    let frames = Word::Turn(Part { json: json.clone(), more: false }).frames();
+    let frames = Word::Turn(Part {
+        json: json.clone(),
+        more: false,
+    })
+    .frames();
     assert_eq!(frames.len(), 3);
     let mut joiner = Joiner::default();
     let mut whole = None;
     for frame in frames {
-        let Ok(Word::Turn(part)) = Down::read(&frame) else { panic!("a turn") };
+        let Ok(Word::Turn(part)) = Down::read(&frame) else {
+            panic!("a turn")
+        };
         whole = joiner.take(part.json, part.more).expect("within the limit");
     }
     assert_eq!(whole, Some(json));

@@ -18,9 +18,15 @@ async fn the_zeromq_crate_speaks_with_our_link() {
         let path = path.clone();
         async move {
             let mut dealer = zeromq::DealerSocket::new();
-            dealer.connect(&format!("ipc://{}", path.display())).await.expect("connects");
+            dealer
+                .connect(&format!("ipc://{}", path.display()))
+                .await
+                .expect("connects");
             for size in [0_usize, 1, 255, 256, 70_000] {
-                dealer.send(vec![size as u8; size].into()).await.expect("sends");
+                dealer
+                    .send(vec![size as u8; size].into())
+                    .await
+                    .expect("sends");
             }
             let answer = dealer.recv().await.expect("receives");
             answer.get(0).expect("one part").to_vec()
@@ -30,7 +36,10 @@ async fn the_zeromq_crate_speaks_with_our_link() {
     let (mut receiver, mut sender) = broker_link::split(stream, Peer::Accepted);
     sender.greet().await.expect("greets");
     for size in [0_usize, 1, 255, 256, 70_000] {
-        assert_eq!(receiver.receive().await.expect("receives"), vec![size as u8; size]);
+        assert_eq!(
+            receiver.receive().await.expect("receives"),
+            vec![size as u8; size]
+        );
     }
     sender.send(&[9; 300]).await.expect("sends");
     assert_eq!(foreign.await.expect("ends"), vec![9; 300]);
@@ -40,7 +49,10 @@ async fn the_zeromq_crate_speaks_with_our_link() {
 #[tokio::test]
 async fn libzmq_speaks_with_our_link() {
     let python = std::env::var("CARAPACE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = Command::new(&python).args(["-c", "import zmq"]).stderr(Stdio::null()).status();
+    let has = Command::new(&python)
+        .args(["-c", "import zmq"])
+        .stderr(Stdio::null())
+        .status();
     if !has.is_ok_and(|status| status.success()) {
         assert!(
             std::env::var_os("CARAPACE_TEST_ALL").is_none(),
@@ -58,14 +70,25 @@ async fn libzmq_speaks_with_our_link() {
         s.connect('ipc://' + sys.argv[1])\n\
         for n in (0, 1, 255, 256, 70000): s.send(bytes([n % 256]) * n)\n\
         sys.exit(0 if s.recv() == b'\\x09' * 300 else 1)\n";
-    let mut foreign = Command::new(&python).arg("-c").arg(script).arg(&path).spawn().expect("starts");
+    let mut foreign = Command::new(&python)
+        .arg("-c")
+        .arg(script)
+        .arg(&path)
+        .spawn()
+        .expect("starts");
     let (stream, _) = listener.accept().await.expect("accepts");
     let (mut receiver, mut sender) = broker_link::split(stream, Peer::Accepted);
     sender.greet().await.expect("greets");
     for size in [0_usize, 1, 255, 256, 70_000] {
-        assert_eq!(receiver.receive().await.expect("receives"), vec![(size % 256) as u8; size]);
+        assert_eq!(
+            receiver.receive().await.expect("receives"),
+            vec![(size % 256) as u8; size]
+        );
     }
     sender.send(&[9; 300]).await.expect("sends");
-    let status = tokio::task::spawn_blocking(move || foreign.wait()).await.expect("waits").expect("ends");
+    let status = tokio::task::spawn_blocking(move || foreign.wait())
+        .await
+        .expect("waits")
+        .expect("ends");
     assert!(status.success());
 }

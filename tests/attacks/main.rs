@@ -11,7 +11,10 @@ use carapace_harness::World;
 /// A running world whose worker does what each message says.
 fn compromised() -> World {
     let mut world = World::new();
-    world.replace_program("carapace-worker", &carapace_harness::programs::hostile_worker());
+    world.replace_program(
+        "carapace-worker",
+        &carapace_harness::programs::hostile_worker(),
+    );
     world.start();
     world
 }

@@ -29,13 +29,24 @@ fn a_shell_in_hands_sees_no_host_no_network_and_no_channel() {
     let secret = world.beside().join("secret.txt");
     let mut control = world.control();
     let mut run = |line: &str| control.chat(None, &format!("exec {line}"), allow).text;
-    assert!(run("echo works").contains("works"), "the control: a shell does run");
+    assert!(
+        run("echo works").contains("works"),
+        "the control: a shell does run"
+    );
     assert!(!run(&format!("cat {}", secret.display())).contains("the host's secret"));
     assert!(!run("cat /etc/shadow").contains("root:"));
-    assert!(!run(&format!("echo hi > /dev/tcp/127.0.0.1/{port} && echo REACHED")).contains("REACHED\n"));
+    assert!(
+        !run(&format!(
+            "echo hi > /dev/tcp/127.0.0.1/{port} && echo REACHED"
+        ))
+        .contains("REACHED\n")
+    );
     assert!(listener.accept().is_err(), "nobody came");
     assert!(!run("ls -l /proc/1/fd 2>/dev/null | grep socket && echo FOUND").contains("FOUND\n"));
-    assert!(!run("echo x >&3 && echo SPOKE").contains("SPOKE\n"), "the channel is not inherited");
+    assert!(
+        !run("echo x >&3 && echo SPOKE").contains("SPOKE\n"),
+        "the channel is not inherited"
+    );
     assert!(!run("kill -9 1; cat /proc/1/environ && echo READ").contains("READ\n"));
     assert!(!run("unshare -r true && echo UNSHARED").contains("UNSHARED\n"));
     assert!(!run("mount -t tmpfs none /tmp && echo MOUNTED").contains("MOUNTED\n"));
@@ -45,7 +56,9 @@ fn a_shell_in_hands_sees_no_host_no_network_and_no_channel() {
 #[test]
 fn a_fork_bomb_and_an_endless_program_end_with_their_call() {
     let world = compromised();
-    world.carapace(&["config", "set", "limits.exec-seconds", "3"]).expect(0);
+    world
+        .carapace(&["config", "set", "limits.exec-seconds", "3"])
+        .expect(0);
     world.carapace(&["restart"]).expect(0);
     let mut control = world.control();
     let turn = control.chat(None, "exec f() { f | f & }; f; sleep 100", allow);
@@ -54,5 +67,10 @@ fn a_fork_bomb_and_an_endless_program_end_with_their_call() {
     assert_eq!(turn.end, TurnEnd::Answered, "{turn:?}");
     let turn = control.chat(None, "exec yes | head -c 50000000", allow);
     assert!(turn.text.len() < 600 * 1024, "{} bytes", turn.text.len());
-    assert!(control.chat(None, "exec echo free", allow).text.contains("free"));
+    assert!(
+        control
+            .chat(None, "exec echo free", allow)
+            .text
+            .contains("free")
+    );
 }

@@ -19,7 +19,8 @@ const WORDS: &str = "cold cage: worker spawned to READY";
 
 /// Measures the rows of this group. The caller has one thread.
 pub fn measure(rows: &mut Vec<Row>) {
-    let program = open_program(&programs::folder().join("carapace-worker")).expect("the worker is there");
+    let program =
+        open_program(&programs::folder().join("carapace-worker")).expect("the worker is there");
     let config = CageConfig::default();
     let bubblewrap = bubblewrap().is_some();
     let (mut ours, mut theirs, mut attested) = (Vec::new(), Vec::new(), Vec::new());
@@ -37,15 +38,25 @@ pub fn measure(rows: &mut Vec<Row>) {
     rows.push(if theirs.len() == PAIRS {
         let baseline = Figure::of(&theirs);
         let met = figure.middle <= 1.3 * baseline.middle;
-        row.beside("bwrap --unshare-all … true", baseline).budget("<= 1.3 x bwrap", met)
+        row.beside("bwrap --unshare-all … true", baseline)
+            .budget("<= 1.3 x bwrap", met)
     } else {
-        row.note("no baseline: bwrap is missing or may not make namespaces here (install bubblewrap)")
+        row.note(
+            "no baseline: bwrap is missing or may not make namespaces here (install bubblewrap)",
+        )
     });
-    rows.push(Row::new("  its attestation from outside", Figure::of(&attested)));
+    rows.push(Row::new(
+        "  its attestation from outside",
+        Figure::of(&attested),
+    ));
 }
 
 /// One worker: the time to READY, and the time of its attestation.
-fn once(program: std::os::fd::BorrowedFd<'_>, config: &CageConfig, slot: u32) -> (Duration, Duration) {
+fn once(
+    program: std::os::fd::BorrowedFd<'_>,
+    config: &CageConfig,
+    slot: u32,
+) -> (Duration, Duration) {
     let (_channel, theirs) = UnixStream::pair().expect("a socket pair");
     let (_log, log) = std::io::pipe().expect("a pipe");
     let began = Instant::now();
@@ -90,7 +101,10 @@ fn report(caged: &Caged) -> Option<Line> {
 fn bubblewrap() -> Option<Duration> {
     let mut command = Command::new("bwrap");
     command.args(["--unshare-all", "--ro-bind", "/", "/", "true"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let began = Instant::now();
     let status = command.status().ok()?;
     status.success().then(|| began.elapsed())

@@ -31,7 +31,11 @@ pub fn measure(rows: &mut Vec<Row>) {
     ] {
         let figure = Figure::of(&samples);
         let met = figure.middle <= 1.5 * bare.middle;
-        rows.push(Row::new(what, figure).beside("raw socket ping-pong", bare).budget("<= 1.5 x raw", met));
+        rows.push(
+            Row::new(what, figure)
+                .beside("raw socket ping-pong", bare)
+                .budget("<= 1.5 x raw", met),
+        );
     }
 }
 
@@ -80,10 +84,14 @@ fn serve_blocking(stream: UnixStream) {
 }
 
 fn serve_as_broker(stream: UnixStream) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let peer = Peer::Process(rustix::process::getpid().as_raw_nonzero().get());
-        let (mut receiver, mut sender) = broker_link::adopt(OwnedFd::from(stream), peer).expect("a stream");
+        let (mut receiver, mut sender) =
+            broker_link::adopt(OwnedFd::from(stream), peer).expect("a stream");
         while let Ok(frame) = receiver.receive().await {
             if sender.send(&frame).await.is_err() {
                 return;

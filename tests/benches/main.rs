@@ -1,6 +1,7 @@
 //! The budgets, each measured beside its baseline in the same run, as one table.
 //!
-//! `--json` prints one JSON object instead. Nothing here fails because of a number: a budget that
+//! `--json` prints one JSON object instead; any other word measures only the groups whose name has
+//! it. Nothing here fails because of a number: a budget that
 //! is missed says MISSED and the exit status stays 0. What could not be measured says why, and only
 //! a measurement that broke makes the exit status 1.
 
@@ -34,20 +35,30 @@ const GROUPS: [(&str, Group); 6] = [
 ];
 
 fn main() -> ExitCode {
-    let as_json = std::env::args().any(|argument| argument == "--json");
+    let (options, words): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|word| word.starts_with('-'));
+    let as_json = options.iter().any(|option| option == "--json");
+    let wanted =
+        |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let began = Instant::now();
     let mut table = Table::new();
     let mut broken = false;
-    for (name, measure) in GROUPS {
+    for (name, measure) in GROUPS.into_iter().filter(|(name, _)| wanted(name)) {
         if began.elapsed() > ENOUGH {
-            table.rows.push(Row::missing(name, "the time for the whole table was over"));
+            table
+                .rows
+                .push(Row::missing(name, "the time for the whole table was over"));
             continue;
         }
         eprintln!("measuring: {name}");
         let mut rows = Vec::new();
         if catch_unwind(AssertUnwindSafe(|| measure(&mut rows))).is_err() {
             broken = true;
-            rows.push(Row::missing(name, "the measurement broke; its message stands above"));
+            rows.push(Row::missing(
+                name,
+                "the measurement broke; its message stands above",
+            ));
         }
         table.rows.append(&mut rows);
     }

@@ -22,7 +22,9 @@ const LINE: [u8; 700] = [b'x'; 700];
 
 /// Measures the rows of this group.
 pub fn measure(rows: &mut Vec<Row>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     // On the disk of the repository: a temporary folder may have no disk beneath it.
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let (state, anchor) = (home.path().join("state"), home.path().join("anchor"));
@@ -58,30 +60,44 @@ async fn outward(rows: &mut Vec<Row>, store: &Store, folder: &Path) {
     for at in 0..WRITES {
         bare.push(bare_sync(&mut file));
         for (times, idempotent) in [(&mut repeatable, true), (&mut once, false)] {
-            let permit = permit(calls.one(Reach::Workspace, idempotent, &format!("w{idempotent}{at}")));
+            let permit =
+                permit(calls.one(Reach::Workspace, idempotent, &format!("w{idempotent}{at}")));
             let began = Instant::now();
             let recorded = store.record(permit).await.expect("records");
             times.push(began.elapsed());
             let effect = recorded.into_what().effect;
-            store.finish(effect, true, EffectState::Done, None).await.expect("finishes");
+            store
+                .finish(effect, true, EffectState::Done, None)
+                .await
+                .expect("finishes");
         }
     }
     let bare = Figure::of(&bare);
     for (what, times, syncs) in [
-        ("record of an outward act that may be repeated", repeatable, 1.0),
+        (
+            "record of an outward act that may be repeated",
+            repeatable,
+            1.0,
+        ),
         ("record of an outward act that happens once", once, 2.0),
     ] {
         let figure = Figure::of(&times);
         let words = format!("<= {syncs:.0} fdatasync + 100 us");
         let met = figure.middle <= syncs * bare.middle + 100e3;
-        rows.push(Row::new(what, figure).beside("bare fdatasync, same disk", bare).budget(&words, met));
+        rows.push(
+            Row::new(what, figure)
+                .beside("bare fdatasync, same disk", bare)
+                .budget(&words, met),
+        );
     }
 }
 
 async fn reads(rows: &mut Vec<Row>, store: &Store) {
     let calls = Calls::new();
     let make = |kind: &str| -> Vec<Invocation> {
-        (0..READS).map(|at| calls.one(Reach::None, true, &format!("{kind}{at}"))).collect()
+        (0..READS)
+            .map(|at| calls.one(Reach::None, true, &format!("{kind}{at}")))
+            .collect()
     };
     let without = make("n");
     let began = Instant::now();
@@ -113,7 +129,9 @@ fn verdict(rows: &mut Vec<Row>) {
     let grants = default_grants();
     let world = world(&grants);
     let calls = Calls::new();
-    let claims: Vec<_> = (0..VERDICTS).map(|at| Claim::new(calls.one(Reach::None, true, &format!("v{at}")))).collect();
+    let claims: Vec<_> = (0..VERDICTS)
+        .map(|at| Claim::new(calls.one(Reach::None, true, &format!("v{at}"))))
+        .collect();
     let mut allowed = 0;
     let began = Instant::now();
     for claim in claims {
@@ -134,7 +152,11 @@ fn world(grants: &Grants) -> World<'_> {
         frozen: false,
         grants,
         rate: RateState::Open,
-        budget: Budget { rounds: 1, tokens: 1, bytes: 1 },
+        budget: Budget {
+            rounds: 1,
+            tokens: 1,
+            bytes: 1,
+        },
         route: "offline",
         now: 0,
     }
@@ -156,14 +178,22 @@ struct Calls {
 
 impl Calls {
     fn new() -> Self {
-        Self { session: SessionId::random(), turn: TurnId::random() }
+        Self {
+            session: SessionId::random(),
+            turn: TurnId::random(),
+        }
     }
 
     fn one(&self, writes: Reach, idempotent: bool, call: &str) -> Invocation {
         let call: CallId = call.parse().expect("a call's name");
         Invocation {
             effect: EffectId::random(),
-            caller: Caller { group: GroupId::owner(), session: self.session, turn: self.turn, within: None },
+            caller: Caller {
+                group: GroupId::owner(),
+                session: self.session,
+                turn: self.turn,
+                within: None,
+            },
             call,
             tool: "write".parse().expect("a tool's name"),
             manifest: Digest::of(b"manifest"),
@@ -173,7 +203,11 @@ impl Calls {
                 writes,
                 egress: Vec::new(),
                 recipients: Vec::new(),
-                undo: if writes == Reach::None { Undo::Nothing } else { Undo::Possible },
+                undo: if writes == Reach::None {
+                    Undo::Nothing
+                } else {
+                    Undo::Possible
+                },
                 idempotent,
             },
             place: Place::Hands,

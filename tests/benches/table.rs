@@ -46,29 +46,52 @@ pub struct Table {
 impl Figure {
     /// Median and 99th percentile of durations. Zero where there is none.
     pub fn of(samples: &[Duration]) -> Self {
-        let nanos: Vec<f64> = samples.iter().map(|sample| sample.as_nanos() as f64).collect();
+        let nanos: Vec<f64> = samples
+            .iter()
+            .map(|sample| sample.as_nanos() as f64)
+            .collect();
         let (middle, high) = (percentile(&nanos, 50.0), percentile(&nanos, 99.0));
-        Self { unit: Unit::Time, middle, high: Some(high) }
+        Self {
+            unit: Unit::Time,
+            middle,
+            high: Some(high),
+        }
     }
 
     /// From percentiles that were taken elsewhere, in nanoseconds.
     pub fn of_percentiles(middle: f64, high: f64) -> Self {
-        Self { unit: Unit::Time, middle, high: Some(high) }
+        Self {
+            unit: Unit::Time,
+            middle,
+            high: Some(high),
+        }
     }
 
     /// So many in this time.
     pub fn rate(count: usize, time: Duration) -> Self {
-        Self { unit: Unit::Rate, middle: count as f64 / time.as_secs_f64(), high: None }
+        Self {
+            unit: Unit::Rate,
+            middle: count as f64 / time.as_secs_f64(),
+            high: None,
+        }
     }
 
     /// A number of bytes.
     pub fn bytes(bytes: f64) -> Self {
-        Self { unit: Unit::Bytes, middle: bytes, high: None }
+        Self {
+            unit: Unit::Bytes,
+            middle: bytes,
+            high: None,
+        }
     }
 
     /// A single time, in nanoseconds.
     pub fn time(nanos: f64) -> Self {
-        Self { unit: Unit::Time, middle: nanos, high: None }
+        Self {
+            unit: Unit::Time,
+            middle: nanos,
+            high: None,
+        }
     }
 
     fn show(&self, value: f64) -> String {
@@ -94,12 +117,24 @@ impl Figure {
 impl Row {
     /// A measured line.
     pub fn new(what: &str, ours: Figure) -> Self {
-        Self { what: what.to_owned(), ours: Some(ours), baseline: None, budget: None, note: None }
+        Self {
+            what: what.to_owned(),
+            ours: Some(ours),
+            baseline: None,
+            budget: None,
+            note: None,
+        }
     }
 
     /// A line that could not be measured, and why.
     pub fn missing(what: &str, why: &str) -> Self {
-        Self { what: what.to_owned(), ours: None, baseline: None, budget: None, note: Some(why.to_owned()) }
+        Self {
+            what: what.to_owned(),
+            ours: None,
+            baseline: None,
+            budget: None,
+            note: Some(why.to_owned()),
+        }
     }
 
     /// With what the same run measured for comparison.
@@ -123,20 +158,32 @@ impl Row {
     /// Ours over the baseline.
     fn ratio(&self) -> Option<f64> {
         let (ours, (_, baseline)) = (self.ours.as_ref()?, self.baseline.as_ref()?);
-        (ours.unit == baseline.unit && baseline.middle != 0.0).then(|| ours.middle / baseline.middle)
+        (ours.unit == baseline.unit && baseline.middle != 0.0)
+            .then(|| ours.middle / baseline.middle)
     }
 
     fn cells(&self) -> [String; 6] {
         let (middle, high) = self.ours.map_or((String::new(), String::new()), |ours| {
-            (ours.show(ours.middle), ours.high.map_or(String::new(), |high| ours.show(high)))
+            (
+                ours.show(ours.middle),
+                ours.high.map_or(String::new(), |high| ours.show(high)),
+            )
         });
-        let baseline =
-            self.baseline.as_ref().map_or(String::new(), |(name, figure)| format!("{} {name}", figure.show(figure.middle)));
-        let ratio = self.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        let baseline = self
+            .baseline
+            .as_ref()
+            .map_or(String::new(), |(name, figure)| {
+                format!("{} {name}", figure.show(figure.middle))
+            });
+        let ratio = self
+            .ratio()
+            .map_or(String::new(), |ratio| format!("{ratio:.2}"));
         let budget = match (&self.budget, &self.ours) {
             (_, None) => "not measured".to_owned(),
             (None, Some(_)) => String::new(),
-            (Some((words, met)), Some(_)) => format!("{} ({words})", if *met { "met" } else { "MISSED" }),
+            (Some((words, met)), Some(_)) => {
+                format!("{} ({words})", if *met { "met" } else { "MISSED" })
+            }
         };
         [self.what.clone(), middle, high, baseline, ratio, budget]
     }
@@ -163,8 +210,16 @@ impl Table {
     /// For people.
     pub fn text(&self) -> String {
         let head = ["what", "p50", "p99", "baseline p50", "ratio", "budget"].map(str::to_owned);
-        let lines: Vec<[String; 6]> = std::iter::once(head).chain(self.rows.iter().map(Row::cells)).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let lines: Vec<[String; 6]> = std::iter::once(head)
+            .chain(self.rows.iter().map(Row::cells))
+            .collect();
+        let width = |column: usize| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
         let widths: Vec<usize> = (0..6).map(width).collect();
         let mut text = format!("programs: {}\n\n", programs::folder().display());
         for (at, line) in lines.iter().enumerate() {
@@ -172,15 +227,26 @@ impl Table {
             for (column, cell) in line.iter().enumerate() {
                 let pad = " ".repeat(widths[column] - cell.chars().count());
                 // Figures stand to the right, words to the left.
-                let (before, after) = if matches!(column, 1 | 2 | 4) { (pad.as_str(), "") } else { ("", pad.as_str()) };
+                let (before, after) = if matches!(column, 1 | 2 | 4) {
+                    (pad.as_str(), "")
+                } else {
+                    ("", pad.as_str())
+                };
                 let _ = write!(out, "{before}{cell}{after}  ");
             }
             let _ = writeln!(text, "{}", out.trim_end());
-            if let Some(note) = at.checked_sub(1).and_then(|row| self.rows[row].note.as_ref()) {
+            if let Some(note) = at
+                .checked_sub(1)
+                .and_then(|row| self.rows[row].note.as_ref())
+            {
                 let _ = writeln!(text, "    {note}");
             }
         }
-        let missed = self.rows.iter().filter(|row| row.budget.as_ref().is_some_and(|(_, met)| !met)).count();
+        let missed = self
+            .rows
+            .iter()
+            .filter(|row| row.budget.as_ref().is_some_and(|(_, met)| !met))
+            .count();
         let _ = write!(text, "\n{missed} budgets missed");
         text
     }

@@ -1,5 +1,6 @@
 //! Turns as a person has them, without a model: from sending a message to its end.
 
+use crate::records;
 use crate::table::{Figure, Row};
 use carapace_contract::control::{Ask, Tell};
 use carapace_contract::id::{SessionId, TurnId};
@@ -7,8 +8,9 @@ use carapace_harness::world::eventually;
 use carapace_harness::{Control, World};
 use std::time::{Duration, Instant};
 
-const TURNS: usize = 200;
-const SESSIONS: usize = 12;
+/// Warm turns of each session.
+const TURNS: usize = 10;
+const SESSIONS: usize = 16;
 const MILLISECOND: f64 = 1e6;
 
 /// How long a turn and its tool took.
@@ -21,27 +23,33 @@ struct Took {
 /// Measures the rows of this group.
 pub fn measure(rows: &mut Vec<Row>) {
     let world = World::new();
-    world.carapace(&["config", "set", "limits.calls-per-minute", "100000"]).expect(0);
+    world
+        .carapace(&["config", "set", "limits.calls-per-minute", "100000"])
+        .expect(0);
     world.start();
     world.put("note.txt", "a line\n");
     let mut control = world.control();
-    let bare = bare_sync(&world);
+    let disk = world.beside().join("bare");
 
-    let mut fresh = Vec::new();
+    // Fresh, warm and the disk take turns, so that noise hits all.
+    let (mut bare, mut first, mut warm) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..SESSIONS {
         idle_worker(&world);
-        fresh.push(turn(&mut control, None, "what time is it?"));
+        let fresh = turn(&mut control, None, "what time is it?");
+        first.push(fresh.turn);
+        for _ in 0..TURNS {
+            bare.extend(records::bare_syncs(&disk, 1));
+            warm.push(turn(&mut control, Some(fresh.session), "what time is it?").turn);
+        }
     }
-    let session = Some(fresh[0].session);
-    let warm: Vec<Duration> =
-        (0..TURNS).map(|_| turn(&mut control, session, "what time is it?").turn).collect();
-    let warm = Figure::of(&warm);
+    let (bare, first, warm) = (Figure::of(&bare), Figure::of(&first), Figure::of(&warm));
     rows.push(
-        Row::new("warm turn with a tool of the broker: ChatSend to Done", warm)
-            .beside("bare fdatasync, same disk", Figure::of(&bare)),
+        Row::new(
+            "warm turn with a tool of the broker: ChatSend to Done",
+            warm,
+        )
+        .beside("bare fdatasync, same disk", bare),
     );
-    let fresh: Vec<Duration> = fresh.iter().map(|took| took.turn).collect();
-    let first = Figure::of(&fresh);
     let more = first.middle - warm.middle;
     rows.push(
         Row::new("a session's first turn, worker from the pool", first)
@@ -60,7 +68,8 @@ pub fn measure(rows: &mut Vec<Row>) {
     }
     let again = Figure::of(&again);
     rows.push(
-        Row::new("first call of a tool, hands cold", Figure::of(&cold)).beside("the same, hands warm", again),
+        Row::new("first call of a tool, hands cold", Figure::of(&cold))
+            .beside("the same, hands warm", again),
     );
     rows.push(Row::new("  the same, hands warm", again));
 }
@@ -68,11 +77,15 @@ pub fn measure(rows: &mut Vec<Row>) {
 /// One turn to its end.
 fn turn(control: &mut Control, session: Option<SessionId>, text: &str) -> Took {
     let began = Instant::now();
-    let ask = Ask::ChatSend { session, turn: TurnId::random(), text: text.to_owned() };
+    let ask = Ask::ChatSend {
+        session,
+        turn: TurnId::random(),
+        text: text.to_owned(),
+    };
     control.ask(&ask).expect("the broker listens");
     let (mut started, mut tool) = (None, None);
     loop {
-        match control.next().expect("the broker stays") {
+        match control.hear().expect("the broker stays") {
             Tell::ToolStarted { .. } => started = Some(Instant::now()),
             Tell::ToolEnded { outcome, .. } => {
                 assert_eq!(outcome, "done", "{text}");
@@ -80,7 +93,11 @@ fn turn(control: &mut Control, session: Option<SessionId>, text: &str) -> Took {
             }
             Tell::Done { session, .. } => {
                 assert!(tool.is_some(), "{text:?} called no tool");
-                return Took { session, turn: began.elapsed(), tool };
+                return Took {
+                    session,
+                    turn: began.elapsed(),
+                    tool,
+                };
             }
             Tell::Failed { code, message } => panic!("{text}: {code}: {message}"),
             _ => {}
@@ -92,11 +109,10 @@ fn turn(control: &mut Control, session: Option<SessionId>, text: &str) -> Took {
 fn idle_worker(world: &World) {
     eventually("an idle worker", || {
         let status = world.supervisor("status")?;
-        let found = status["processes"].as_array()?.iter().any(|process| process["state"] == "idle");
+        let found = status["processes"]
+            .as_array()?
+            .iter()
+            .any(|process| process["state"] == "idle");
         found.then_some(())
     });
-}
-
-fn bare_sync(world: &World) -> Vec<Duration> {
-    crate::records::bare_syncs(&world.beside().join("bare"), 100)
 }

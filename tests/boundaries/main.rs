@@ -6,19 +6,62 @@ use std::process::Command;
 /// What none of the confined programs links, and the supervisor neither: network, TLS, keyrings,
 /// databases, an event loop that could carry them.
 const FORBIDDEN: &[&str] = &[
-    "reqwest", "hyper", "hyper-util", "h2", "rustls", "tokio-rustls", "native-tls", "openssl", "ring", "aws-lc-rs",
-    "rusqlite", "libsqlite3-sys", "keyring", "keyring-core", "zbus", "tokio", "mio", "socket2", "zeromq", "async-std",
-    "smol", "ureq", "minreq", "curl", "hickory-resolver", "tungstenite", "carapace-store", "carapace-egress",
-    "carapace-providers", "carapace-policy", "carapace-broker",
+    "reqwest",
+    "hyper",
+    "hyper-util",
+    "h2",
+    "rustls",
+    "tokio-rustls",
+    "native-tls",
+    "openssl",
+    "ring",
+    "aws-lc-rs",
+    "rusqlite",
+    "libsqlite3-sys",
+    "keyring",
+    "keyring-core",
+    "zbus",
+    "tokio",
+    "mio",
+    "socket2",
+    "zeromq",
+    "async-std",
+    "smol",
+    "ureq",
+    "minreq",
+    "curl",
+    "hickory-resolver",
+    "tungstenite",
+    "carapace-store",
+    "carapace-egress",
+    "carapace-providers",
+    "carapace-policy",
+    "carapace-broker",
 ];
 
 fn closure(package: &str) -> BTreeSet<String> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["tree", "--locked", "--offline", "-p", package, "-e", "normal", "--prefix", "none", "-f", "{p}"])
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "-p",
+            package,
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "-f",
+            "{p}",
+        ])
         .current_dir(carapace_harness::programs::repository())
         .output()
         .expect("cargo starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| line.split_whitespace().next())
@@ -30,8 +73,14 @@ fn closure(package: &str) -> BTreeSet<String> {
 fn the_confined_programs_link_no_network_tls_keyring_or_database() {
     for package in ["carapace-worker", "carapace-hands"] {
         let closure = closure(package);
-        assert!(closure.contains("carapace-jail"), "the list is of the right package: {closure:?}");
-        let found: Vec<_> = FORBIDDEN.iter().filter(|name| closure.contains(**name)).collect();
+        assert!(
+            closure.contains("carapace-jail"),
+            "the list is of the right package: {closure:?}"
+        );
+        let found: Vec<_> = FORBIDDEN
+            .iter()
+            .filter(|name| closure.contains(**name))
+            .collect();
         assert!(found.is_empty(), "{package} links {found:?}");
     }
     // The list would find them: the broker has what they must not have.
@@ -45,22 +94,46 @@ fn the_confined_programs_link_no_network_tls_keyring_or_database() {
 fn the_supervisor_parses_nothing_from_the_line_and_has_no_network() {
     let closure = closure("carapace-supervisor");
     let allowed = ["carapace-store", "carapace-contract"];
-    let found: Vec<_> =
-        FORBIDDEN.iter().chain(["prost"].iter()).filter(|name| closure.contains(**name) && !allowed.contains(name)).collect();
+    let found: Vec<_> = FORBIDDEN
+        .iter()
+        .chain(["prost"].iter())
+        .filter(|name| closure.contains(**name) && !allowed.contains(name))
+        .collect();
     assert!(found.is_empty(), "carapace-supervisor links {found:?}");
 }
 
 #[test]
 fn only_egress_sends_and_only_the_store_has_the_database() {
     let direct = |package: &str, name: &str| {
-        let manifest = carapace_harness::programs::repository().join(package).join("Cargo.toml");
-        std::fs::read_to_string(manifest).expect("a manifest").lines().any(|line| line.starts_with(name))
+        let manifest = carapace_harness::programs::repository()
+            .join(package)
+            .join("Cargo.toml");
+        std::fs::read_to_string(manifest)
+            .expect("a manifest")
+            .lines()
+            .any(|line| line.starts_with(name))
     };
     let packages = [
-        "ipc-proto", "supervisor", "supervisor/jail", "supervisor/cli", "agent-worker", "agent-worker/hands", "broker",
-        "broker/contract", "broker/policy", "broker/store", "broker/egress", "broker/providers",
+        "ipc-proto",
+        "supervisor",
+        "supervisor/jail",
+        "supervisor/cli",
+        "agent-worker",
+        "agent-worker/hands",
+        "broker",
+        "broker/contract",
+        "broker/policy",
+        "broker/store",
+        "broker/egress",
+        "broker/providers",
     ];
-    let who = |name: &str| packages.iter().filter(|package| direct(package, name)).copied().collect::<Vec<_>>();
+    let who = |name: &str| {
+        packages
+            .iter()
+            .filter(|package| direct(package, name))
+            .copied()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(who("reqwest"), ["broker/egress"]);
     assert_eq!(who("rusqlite"), ["broker/store"]);
 }
@@ -68,7 +141,13 @@ fn only_egress_sends_and_only_the_store_has_the_database() {
 #[test]
 fn unsafe_code_is_in_one_crate() {
     let output = Command::new("git")
-        .args(["grep", "-lE", r"\bunsafe\b *(\{|fn|impl|extern)", "--", "*.rs"])
+        .args([
+            "grep",
+            "-lE",
+            r"\bunsafe\b *(\{|fn|impl|extern)",
+            "--",
+            "*.rs",
+        ])
         .current_dir(carapace_harness::programs::repository())
         .output()
         .expect("git starts");

@@ -14,10 +14,44 @@ const LONGEST: usize = 16 * 1024;
 
 /// What formats are made of.
 const WORDS: &[&[u8]] = &[
-    b"\0", b"\x01", b"\x7f", b"\xff", b"\xff\xff\xff\xff\xff\xff\xff\xff", b"\x80\x80\x80\x80\x10", b"\n", b"\r\n", b"\"", b"\\",
-    b"\\u0000", b"\\ud800", b"{", b"}", b"[", b"]", b"[[[[[[[[", b",", b":", b"'", b"\"\"\"", b"#", b"=", b"1e999", b"-0",
-    b"9223372036854775808", b"null", b"true", b"../", b"\xe2\x80\xae", b"\xc3", b"data: ", b"data: [DONE]\n\n", b" then ", b";",
-    b"allow-missing", b"[[mounts]]", b"\x1b[2J",
+    b"\0",
+    b"\x01",
+    b"\x7f",
+    b"\xff",
+    b"\xff\xff\xff\xff\xff\xff\xff\xff",
+    b"\x80\x80\x80\x80\x10",
+    b"\n",
+    b"\r\n",
+    b"\"",
+    b"\\",
+    b"\\u0000",
+    b"\\ud800",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"[[[[[[[[",
+    b",",
+    b":",
+    b"'",
+    b"\"\"\"",
+    b"#",
+    b"=",
+    b"1e999",
+    b"-0",
+    b"9223372036854775808",
+    b"null",
+    b"true",
+    b"../",
+    b"\xe2\x80\xae",
+    b"\xc3",
+    b"data: ",
+    b"data: [DONE]\n\n",
+    b" then ",
+    b";",
+    b"allow-missing",
+    b"[[mounts]]",
+    b"\x1b[2J",
 ];
 
 /// SplitMix64: small, and the same everywhere.
@@ -44,10 +78,19 @@ fn folder() -> PathBuf {
 
 /// The corpus of a target, in the order of names.
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = std::fs::read_dir(folder().join("corpus").join(target)).expect("a target has a corpus");
+    let entries =
+        std::fs::read_dir(folder().join("corpus").join(target)).expect("a target has a corpus");
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
-    paths.into_iter().map(|path| (path.clone(), std::fs::read(&path).expect("a file of the corpus"))).collect()
+    paths
+        .into_iter()
+        .map(|path| {
+            (
+                path.clone(),
+                std::fs::read(&path).expect("a file of the corpus"),
+            )
+        })
+        .collect()
 }
 
 fn variant(dice: &mut Dice, seeds: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
@@ -80,16 +123,26 @@ fn variant(dice: &mut Dice, seeds: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn replay(name: &str) {
-    let (_, target) = targets::TARGETS.iter().find(|(known, _)| *known == name).expect("a target");
+    let (_, target) = targets::TARGETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .expect("a target");
     let seeds = corpus(name);
     assert!(!seeds.is_empty(), "an empty corpus shows nothing");
     for (path, bytes) in &seeds {
         attempt(*target, bytes, path);
     }
-    let mut dice = Dice(name.bytes().fold(0, |seed, byte| seed << 8 ^ u64::from(byte) ^ seed >> 56));
+    let mut dice = Dice(
+        name.bytes()
+            .fold(0, |seed, byte| seed << 8 ^ u64::from(byte) ^ seed >> 56),
+    );
     for _ in 0..VARIANTS {
         let bytes = variant(&mut dice, &seeds);
-        attempt(*target, &bytes, &Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}")));
+        attempt(
+            *target,
+            &bytes,
+            &Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}")),
+        );
     }
 }
 
@@ -97,7 +150,10 @@ fn replay(name: &str) {
 fn attempt(target: targets::Target, bytes: &[u8], path: &Path) {
     if catch_unwind(AssertUnwindSafe(|| target(bytes))).is_err() {
         std::fs::write(path, bytes).expect("the input is kept");
-        panic!("the input is in {}; add it to the corpus once it is mended", path.display());
+        panic!(
+            "the input is in {}; add it to the corpus once it is mended",
+            path.display()
+        );
     }
 }
 
@@ -128,21 +184,42 @@ replayed! {
 #[test]
 fn the_corpus_reaches_what_it_is_about() {
     // A corpus that is refused at its first byte would make every replay pass.
-    let read = |target: &str, name: &str| std::fs::read(folder().join("corpus").join(target).join(name)).expect("a file");
+    let read = |target: &str, name: &str| {
+        std::fs::read(folder().join("corpus").join(target).join(name)).expect("a file")
+    };
     let log = read("audit_verify", "intact");
     let report = carapace_store::audit::verify(&log[..], &[7; 32], None).expect("reads");
     assert!(report.intact && report.records == 4, "{report:?}");
-    assert!(carapace_ipc_proto::words::Request::decode_claim(&read("request_claim", "invoke")).is_ok());
+    assert!(
+        carapace_ipc_proto::words::Request::decode_claim(&read("request_claim", "invoke")).is_ok()
+    );
     assert!(carapace_ipc_proto::words::Down::read(&read("down_word", "invoke")).is_ok());
     assert!(carapace_ipc_proto::launch::Order::decode(&read("launch_frames", "launch")).is_some());
-    assert!(carapace_jail::config::CageConfig::parse(&String::from_utf8_lossy(&read("cage_toml", "mounts"))).is_ok());
-    assert!(carapace_contract::config::Config::parse(&String::from_utf8_lossy(&read("config_toml", "provider"))).is_ok());
+    assert!(
+        carapace_jail::config::CageConfig::parse(&String::from_utf8_lossy(&read(
+            "cage_toml",
+            "mounts"
+        )))
+        .is_ok()
+    );
+    assert!(
+        carapace_contract::config::Config::parse(&String::from_utf8_lossy(&read(
+            "config_toml",
+            "provider"
+        )))
+        .is_ok()
+    );
     let mut decoder = carapace_providers::openai_compatible::Decoder::new();
-    decoder.feed(&read("openai_stream", "calls")[1..]).expect("is taken");
+    decoder
+        .feed(&read("openai_stream", "calls")[1..])
+        .expect("is taken");
     assert_eq!(decoder.finish().expect("is an answer").tool_calls.len(), 1);
     let mut frames = carapace_ipc_proto::zmtp::Decoder::new(4096);
     let stream = read("zmtp_decoder", "two_frames");
     frames.room()[..stream.len() - 1].copy_from_slice(&stream[1..]);
     frames.filled(stream.len() - 1);
-    assert_eq!(frames.next().expect("keeps the rules"), Some(b"hello".as_slice()));
+    assert_eq!(
+        frames.next_frame().expect("keeps the rules"),
+        Some(b"hello".as_slice())
+    );
 }

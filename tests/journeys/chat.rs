@@ -15,9 +15,14 @@ fn main_job(world: &World) {
     assert!(turn.text.contains("hello.txt"), "{}", turn.text);
     let session = Some(turn.session);
 
-    let turn = control.chat(session, "create notes.md with three lines about Rust", no_question);
+    let turn = control.chat(
+        session,
+        "create notes.md with three lines about Rust",
+        no_question,
+    );
     assert_eq!(turn.end, TurnEnd::Answered, "{}", turn.text);
-    let notes = std::fs::read_to_string(world.workspace().join("notes.md")).expect("the file is there");
+    let notes =
+        std::fs::read_to_string(world.workspace().join("notes.md")).expect("the file is there");
     assert_eq!(notes.lines().count(), 3, "{notes}");
 
     let turn = control.chat(session, "run `uname -a`", allow);
@@ -25,10 +30,18 @@ fn main_job(world: &World) {
     assert_eq!(turn.questions().len(), 1, "what is not granted asks");
     assert!(turn.questions()[0].title.contains("uname -a"));
     assert!(turn.text.contains("Linux"), "{}", turn.text);
-    assert!(turn.text.contains("hands"), "the host's own name is not seen in the cage: {}", turn.text);
+    assert!(
+        turn.text.contains("hands"),
+        "the host's own name is not seen in the cage: {}",
+        turn.text
+    );
 
     let turn = control.chat(session, "what is in notes.md?", no_question);
-    assert!(turn.text.contains(notes.lines().next().expect("a line")), "{}", turn.text);
+    assert!(
+        turn.text.contains(notes.lines().next().expect("a line")),
+        "{}",
+        turn.text
+    );
 
     // The refusal is respected and explained.
     let turn = control.chat(session, "run `touch refused.txt`", deny);
@@ -80,9 +93,13 @@ fn always_holds_for_exactly_this_across_a_restart_until_it_is_revoked() {
     control.chat(None, "run `uname -s`", no_question);
     let other = control.chat(None, "run `uname -r`", deny);
     assert_eq!(other.questions().len(), 1, "other arguments ask");
-    let Tell::Grants { always, .. } = control.get(&Ask::Grants {}) else { panic!("grants") };
+    let Tell::Grants { always, .. } = control.get(&Ask::Grants {}) else {
+        panic!("grants")
+    };
     assert_eq!(always.len(), 1);
-    let told = control.get(&Ask::Revoke { code: always[0].0.clone() });
+    let told = control.get(&Ask::Revoke {
+        code: always[0].0.clone(),
+    });
     assert!(matches!(told, Tell::Closed { .. }), "{told:?}");
     let again = control.chat(None, "run `uname -s`", deny);
     assert_eq!(again.questions().len(), 1, "a revoked grant asks");
@@ -94,15 +111,25 @@ fn a_turn_can_be_stopped_while_it_asks() {
     let mut control = world.start().control();
     let mut other = world.control();
     let turn = control.chat(None, "run `touch asked.txt`", |card| {
-        other.ask(&Ask::ChatCancel { turn: card.turn }).expect("asks");
+        other
+            .ask(&Ask::ChatCancel { turn: card.turn })
+            .expect("asks");
         None
     });
     assert_eq!(turn.end, TurnEnd::Cancelled);
-    let Tell::Questions { rows } = control.get(&Ask::Questions { all: false }) else { panic!("questions") };
-    assert!(rows.is_empty(), "a question of a turn that ended is not open");
+    let Tell::Questions { rows } = control.get(&Ask::Questions { all: false }) else {
+        panic!("questions")
+    };
+    assert!(
+        rows.is_empty(),
+        "a question of a turn that ended is not open"
+    );
     // The answer that comes too late does nothing.
     let code = turn.questions()[0].code.clone();
-    assert!(matches!(control.answer(&code, Decision::Once), Tell::Failed { .. }));
+    assert!(matches!(
+        control.answer(&code, Decision::Once),
+        Tell::Failed { .. }
+    ));
     assert!(!world.workspace().join("asked.txt").exists());
 }
 
@@ -112,13 +139,25 @@ fn a_turn_can_be_stopped_while_it_works_and_its_program_ends() {
     let mut control = world.start().control();
     let id = carapace_contract::id::TurnId::random();
     let text = "run `bash -c \"sleep 3 && touch late.txt\"`".to_owned();
-    control.ask(&Ask::ChatSend { session: None, turn: id, text }).expect("asks");
+    control
+        .ask(&Ask::ChatSend {
+            session: None,
+            turn: id,
+            text,
+        })
+        .expect("asks");
     let mut other = world.control();
     let mut told = Vec::new();
     let end = loop {
-        match control.next().expect("tells") {
+        match control.hear().expect("tells") {
             Tell::Question(card) => {
-                control.ask(&Ask::Answer { code: card.code, decision: Decision::Once, note: None }).expect("answers");
+                control
+                    .ask(&Ask::Answer {
+                        code: card.code,
+                        decision: Decision::Once,
+                        note: None,
+                    })
+                    .expect("answers");
             }
             Tell::ToolStarted { .. } => other.ask(&Ask::ChatCancel { turn: id }).expect("asks"),
             Tell::Done { end, .. } => break end,
@@ -151,7 +190,11 @@ fn the_story_of_an_effect_is_told_and_the_chain_verifies() {
     }
     world.carapace(&["why", "0123456789abcdef"]).expect(1);
     let verified = world.carapace(&["audit", "verify"]).expect(0);
-    assert!(verified.out.contains("intact") || verified.out.contains("holds"), "{}", verified.out);
+    assert!(
+        verified.out.contains("intact") || verified.out.contains("holds"),
+        "{}",
+        verified.out
+    );
     world.stop();
     let log = world.home().audit_log();
     let text = std::fs::read_to_string(&log).expect("a log");

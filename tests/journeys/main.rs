@@ -4,3 +4,4 @@ mod bad_input;
 mod chat;
 mod life;
 mod model;
+mod proof;

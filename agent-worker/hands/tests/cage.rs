@@ -178,7 +178,8 @@ impl Cage {
             workspace: Some(workspace.to_owned()),
             state: None,
             home: None,
-            slot: 0,
+            // Processes are counted per user id: not that of another test's cages.
+            slot: std::process::id(),
             config: &config,
         })
         .expect("the cage starts");
@@ -218,7 +219,8 @@ impl Cage {
     }
 }
 
-const ORDINARY_USER: u32 = 65_534;
+/// Nobody else's, because processes are counted per user id.
+const ORDINARY_USER: u32 = 64_321;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -16,7 +16,9 @@ pub const DEFAULT_TEXT: &str = include_str!("default-config.toml");
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It is not TOML, a key is unknown, or a value has the wrong type.
-    #[error("config.toml: {0}\n  remedy: mend that line, or start from `carapace config show --defaults`")]
+    #[error(
+        "config.toml: {0}\n  remedy: mend that line, or start from `carapace config show --defaults`"
+    )]
     Syntax(String),
     /// A value is of the right type and still cannot be used.
     #[error("config.toml: {key}: {problem}\n  remedy: {remedy}")]
@@ -29,7 +31,9 @@ pub enum ConfigError {
         remedy: String,
     },
     /// It is larger than [`MAX_CONFIG`].
-    #[error("config.toml is larger than {MAX_CONFIG} bytes\n  remedy: remove what does not belong there")]
+    #[error(
+        "config.toml is larger than {MAX_CONFIG} bytes\n  remedy: remove what does not belong there"
+    )]
     TooLarge,
 }
 
@@ -59,7 +63,9 @@ pub struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { route: "offline".to_owned() }
+        Self {
+            route: "offline".to_owned(),
+        }
     }
 }
 
@@ -113,7 +119,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { rounds: 24, turn_seconds: 900, turn_tokens: 400_000, calls_per_minute: 120, exec_seconds: 120 }
+        Self {
+            rounds: 24,
+            turn_seconds: 900,
+            turn_tokens: 400_000,
+            calls_per_minute: 120,
+            exec_seconds: 120,
+        }
     }
 }
 
@@ -129,7 +141,10 @@ pub struct Approvals {
 
 impl Default for Approvals {
     fn default() -> Self {
-        Self { expire_seconds: 300, always_days: 30 }
+        Self {
+            expire_seconds: 300,
+            always_days: 30,
+        }
     }
 }
 
@@ -153,7 +168,8 @@ impl Config {
         if text.len() > MAX_CONFIG {
             return Err(ConfigError::TooLarge);
         }
-        let config: Config = toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
+        let config: Config =
+            toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
         config.check()?;
         Ok(config)
     }
@@ -173,7 +189,11 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let bad = |key: &str, problem: String, remedy: &str| {
-            Err(ConfigError::Value { key: key.to_owned(), problem, remedy: remedy.to_owned() })
+            Err(ConfigError::Value {
+                key: key.to_owned(),
+                problem,
+                remedy: remedy.to_owned(),
+            })
         };
         if self.model.route != "offline" && self.route().is_none() {
             return bad(
@@ -183,7 +203,11 @@ impl Config {
             );
         }
         if self.route().is_some_and(|(_, _, model)| model.is_empty()) {
-            return bad("model.route", "the model's name is empty".to_owned(), "write \"PROVIDER:MODEL\"");
+            return bad(
+                "model.route",
+                "the model's name is empty".to_owned(),
+                "write \"PROVIDER:MODEL\"",
+            );
         }
         for (name, provider) in &self.providers {
             if let Err(problem) = loopback_origin(&provider.base_url) {
@@ -194,7 +218,11 @@ impl Config {
                 );
             }
             if provider.first_byte_ms == 0 || provider.deadline_ms == 0 {
-                return bad(&format!("providers.{name}"), "a time limit is zero".to_owned(), "give milliseconds above 0");
+                return bad(
+                    &format!("providers.{name}"),
+                    "a time limit is zero".to_owned(),
+                    "give milliseconds above 0",
+                );
             }
         }
         let limits = &self.limits;
@@ -202,13 +230,29 @@ impl Config {
             ("limits.rounds", u64::from(limits.rounds), 1_000),
             ("limits.turn-seconds", limits.turn_seconds, 86_400),
             ("limits.turn-tokens", limits.turn_tokens, 100_000_000),
-            ("limits.calls-per-minute", u64::from(limits.calls_per_minute), 100_000),
+            (
+                "limits.calls-per-minute",
+                u64::from(limits.calls_per_minute),
+                100_000,
+            ),
             ("limits.exec-seconds", limits.exec_seconds, 86_400),
-            ("approvals.expire-seconds", self.approvals.expire_seconds, 604_800),
-            ("approvals.always-days", u64::from(self.approvals.always_days), 3_650),
+            (
+                "approvals.expire-seconds",
+                self.approvals.expire_seconds,
+                604_800,
+            ),
+            (
+                "approvals.always-days",
+                u64::from(self.approvals.always_days),
+                3_650,
+            ),
         ] {
             if !(1..=most).contains(&value) {
-                return bad(key, format!("{value} is out of range"), &format!("give a number from 1 to {most}"));
+                return bad(
+                    key,
+                    format!("{value} is out of range"),
+                    &format!("give a number from 1 to {most}"),
+                );
             }
         }
         Ok(())
@@ -227,7 +271,9 @@ pub fn loopback_origin(base_url: &str) -> Result<(std::net::IpAddr, u16), String
     };
     let authority = rest.split('/').next().unwrap_or("");
     if rest.contains(['?', '#', '\\', ' ']) || !rest.is_ascii() {
-        return Err(format!("{base_url:?} has a query, a fragment or a character that does not belong in an address"));
+        return Err(format!(
+            "{base_url:?} has a query, a fragment or a character that does not belong in an address"
+        ));
     }
     if authority.contains('@') {
         return Err(format!("{base_url:?} carries credentials"));
@@ -269,14 +315,26 @@ mod tests {
         assert_eq!(parsed.limits, Limits::default());
         assert_eq!(parsed.approvals, Approvals::default());
         assert_eq!(parsed.model, Model::default());
-        let tools: Vec<_> = parsed.grants.iter().map(|grant| grant.tool.as_str()).collect();
-        assert!(!tools.contains(&"exec"), "nothing is executed without a question");
+        let tools: Vec<_> = parsed
+            .grants
+            .iter()
+            .map(|grant| grant.tool.as_str())
+            .collect();
+        assert!(
+            !tools.contains(&"exec"),
+            "nothing is executed without a question"
+        );
     }
 
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
-        let error = Config::parse("[limits]\nroundz = 3\n").unwrap_err().to_string();
-        assert!(error.contains("roundz") && error.contains("remedy"), "{error}");
+        let error = Config::parse("[limits]\nroundz = 3\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("roundz") && error.contains("remedy"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -294,7 +352,12 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_an_origin() {
-        for good in ["http://127.0.0.1:1/v1", "http://localhost:11434", "http://[::1]:8080/v1", "http://127.9.9.9/"] {
+        for good in [
+            "http://127.0.0.1:1/v1",
+            "http://localhost:11434",
+            "http://[::1]:8080/v1",
+            "http://127.9.9.9/",
+        ] {
             assert!(loopback_origin(good).is_ok(), "{good}");
         }
         for bad in [

@@ -164,11 +164,17 @@ impl TryFrom<String> for GroupId {
     type Error = BadId;
     fn try_from(text: String) -> Result<Self, BadId> {
         let fits = (1..=32).contains(&text.len())
-            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if fits {
             Ok(Self(text))
         } else {
-            Err(BadId { kind: "group", found: text.chars().take(80).collect(), expected: "1 to 32 of a-z 0-9 -" })
+            Err(BadId {
+                kind: "group",
+                found: text.chars().take(80).collect(),
+                expected: "1 to 32 of a-z 0-9 -",
+            })
         }
     }
 }
@@ -202,7 +208,9 @@ impl FromStr for ToolName {
     fn from_str(text: &str) -> Result<Self, BadId> {
         let fits = (1..=64).contains(&text.len())
             && text.as_bytes()[0].is_ascii_lowercase()
-            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
         if fits {
             Ok(Self(text.to_owned()))
         } else {
@@ -251,11 +259,17 @@ impl FromStr for CallId {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
         let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(BadId { kind: "correlation", found: text.chars().take(80).collect(), expected: "1 to 64 of A-Z a-z 0-9 _ - ." })
+            Err(BadId {
+                kind: "correlation",
+                found: text.chars().take(80).collect(),
+                expected: "1 to 64 of A-Z a-z 0-9 _ - .",
+            })
         }
     }
 }
@@ -284,7 +298,12 @@ impl Code {
     /// A fresh one: 30 random bits.
     pub fn random() -> Self {
         let bytes: [u8; 6] = random();
-        Self(bytes.iter().map(|byte| char::from(CODE_ALPHABET[usize::from(byte % 32)])).collect())
+        Self(
+            bytes
+                .iter()
+                .map(|byte| char::from(CODE_ALPHABET[usize::from(byte % 32)]))
+                .collect(),
+        )
     }
 
     /// Its text.
@@ -306,7 +325,11 @@ impl TryFrom<String> for Code {
         if text.len() == 6 && text.bytes().all(|byte| CODE_ALPHABET.contains(&byte)) {
             Ok(Self(text))
         } else {
-            Err(BadId { kind: "approval code", found: text.chars().take(80).collect(), expected: "the 6 characters shown with the question" })
+            Err(BadId {
+                kind: "approval code",
+                found: text.chars().take(80).collect(),
+                expected: "the 6 characters shown with the question",
+            })
         }
     }
 }
@@ -338,7 +361,15 @@ mod tests {
 
     #[test]
     fn names_refuse_what_could_be_mistaken_for_something_else() {
-        for bad in ["", "Exec", "exec ", "../exec", "exec\n", "1exec", &"a".repeat(65)] {
+        for bad in [
+            "",
+            "Exec",
+            "exec ",
+            "../exec",
+            "exec\n",
+            "1exec",
+            &"a".repeat(65),
+        ] {
             assert!(bad.parse::<ToolName>().is_err(), "{bad:?}");
         }
         for bad in ["", "a b", "a/b", "\u{202e}a", &"a".repeat(65)] {
@@ -350,6 +381,9 @@ mod tests {
     #[test]
     fn a_code_is_read_as_a_person_types_it() {
         let code = Code::random();
-        assert_eq!(format!(" {} ", code.as_str().to_uppercase()).parse::<Code>(), Ok(code));
+        assert_eq!(
+            format!(" {} ", code.as_str().to_uppercase()).parse::<Code>(),
+            Ok(code)
+        );
     }
 }

@@ -36,7 +36,10 @@ pub struct Reason {
 impl Reason {
     /// A reason from its code and sentence.
     pub fn new(code: &str, text: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), text: text.into() }
+        Self {
+            code: code.to_owned(),
+            text: text.into(),
+        }
     }
 }
 
@@ -52,7 +55,7 @@ impl fmt::Display for Reason {
 pub enum Decision {
     /// This call, now.
     Once,
-    /// Any call of this tool until the session ends.
+    /// Any call of this tool in this session, until the broker is restarted.
     Session,
     /// Exactly this call (same tool, same arguments) from now on, until it expires or is revoked.
     Always,

@@ -127,7 +127,10 @@ impl sealed::Floor for ModelCall {
 
 fn freeze(world: &World<'_>) -> Opinion {
     if world.frozen {
-        let reason = Reason::new("frozen", "everything was stopped by the owner");
+        let reason = Reason::new(
+            "frozen",
+            "nothing is done now: the owner stopped everything, or it cannot be put on record",
+        );
         return Opinion::Against(Refusal::new(code::UNAUTHORIZED, reason));
     }
     Opinion::Silent

@@ -40,7 +40,10 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
         caller: asked.caller(),
         call: asked.call.clone(),
         route: broker.config.model.route.clone(),
-        origin: broker.endpoint.as_ref().map(|endpoint| carapace_providers::origin_text(endpoint.origin())),
+        origin: broker
+            .endpoint
+            .as_ref()
+            .map(|endpoint| carapace_providers::origin_text(endpoint.origin())),
         completion: Digest::of(&serde_json::to_vec(&completion).unwrap_or_default()),
         bytes,
         tokens: match &broker.endpoint {
@@ -49,8 +52,9 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
         },
     };
     let (effect, reserved) = (call.effect, call.tokens);
-    let judgement =
-        broker.with_world(&asked.live, asked.turn.budget(), |world| judge(Claim::new(call), world));
+    let judgement = broker.with_world(&asked.live, asked.turn.budget(), |world| {
+        judge(Claim::new(call), world)
+    });
     let permit = match judgement {
         Judgement::Allow(permit) => permit,
         Judgement::Refuse(refusal) => {
@@ -65,7 +69,11 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
     };
     asked.turn.reserve(reserved, bytes);
     broker.mark_activity();
-    let recorded = broker.store.record(permit).await.map_err(|error| desk::store_word(&error))?;
+    let recorded = broker
+        .store
+        .record(permit)
+        .await
+        .map_err(|error| desk::store_word(&error))?;
     let outward = broker.endpoint.is_some();
     let outcome = match &broker.endpoint {
         None => Ok(offline(&asked)),
@@ -75,7 +83,11 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
         Ok(answer) => (EffectState::Done, serde_json::to_value(answer).ok()),
         Err(_) => (EffectState::Failed, None),
     };
-    if let Err(error) = broker.store.finish(effect, outward, stored.0, stored.1.clone()).await {
+    if let Err(error) = broker
+        .store
+        .finish(effect, outward, stored.0, stored.1.clone())
+        .await
+    {
         return Err(desk::store_word(&error));
     }
     match outcome {
@@ -86,7 +98,9 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
         }
         Err(error) => {
             asked.turn.settle_failed();
-            asked.turn.tell(Tell::Notice { text: error.message.clone() });
+            asked.turn.tell(Tell::Notice {
+                text: error.message.clone(),
+            });
             Err(error)
         }
     }
@@ -94,7 +108,12 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
 
 /// Reads only what the owner wrote, from the broker's own record, and what became of its calls.
 fn offline(asked: &Asked) -> Answer {
-    let tools: Vec<_> = asked.broker.registry.tools().map(|tool| tool.name.clone()).collect();
+    let tools: Vec<_> = asked
+        .broker
+        .registry
+        .tools()
+        .map(|tool| tool.name.clone())
+        .collect();
     carapace_providers::offline::respond(&asked.turn.text, &asked.turn.done_calls(), &tools)
 }
 
@@ -106,32 +125,54 @@ async fn ask_provider(
     most: u32,
 ) -> Result<Answer, ErrorWord> {
     let failed = |message: String| ErrorWord::new(Code::ProviderError, 6, message);
-    let tools: Vec<Tool> =
-        completion.tools.iter().filter_map(|name| asked.broker.registry.tool(name)).cloned().collect();
-    let bounded = Completion { max_tokens: Some(most), ..completion.clone() };
-    let outbound =
-        openai_compatible::request(endpoint, &bounded, &tools).map_err(|error| failed(error.to_string()))?;
+    let tools: Vec<Tool> = completion
+        .tools
+        .iter()
+        .filter_map(|name| asked.broker.registry.tool(name))
+        .cloned()
+        .collect();
+    let bounded = Completion {
+        max_tokens: Some(most),
+        ..completion.clone()
+    };
+    let outbound = openai_compatible::request(endpoint, &bounded, &tools)
+        .map_err(|error| failed(error.to_string()))?;
     let mut cancel = asked.turn.cancelled();
-    let work = async {
-        let mut response = asked.broker.egress.send(recorded, outbound).await.map_err(|error| match error {
-            carapace_egress::SendError::Status { status, retry_after, body } => {
-                let trouble = openai_compatible::refusal(status, retry_after.as_deref(), &body);
-                let mut word = failed(trouble.to_string());
-                word.retriable = trouble.retryable();
-                word
-            }
-            other => failed(other.to_string()),
-        })?;
-        let mut decoder = Decoder::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| failed(error.to_string()))? {
-            for piece in decoder.feed(&chunk).map_err(|error| failed(error.to_string()))? {
-                if let Piece::Text(text) = piece {
-                    stream(asked, text).await;
+    let work =
+        async {
+            let mut response = asked.broker.egress.send(recorded, outbound).await.map_err(
+                |error| match error {
+                    carapace_egress::SendError::Status {
+                        status,
+                        retry_after,
+                        body,
+                    } => {
+                        let trouble =
+                            openai_compatible::refusal(status, retry_after.as_deref(), &body);
+                        let mut word = failed(trouble.to_string());
+                        word.retriable = trouble.retryable();
+                        word
+                    }
+                    other => failed(other.to_string()),
+                },
+            )?;
+            let mut decoder = Decoder::new();
+            while let Some(chunk) = response
+                .chunk()
+                .await
+                .map_err(|error| failed(error.to_string()))?
+            {
+                for piece in decoder
+                    .feed(&chunk)
+                    .map_err(|error| failed(error.to_string()))?
+                {
+                    if let Piece::Text(text) = piece {
+                        stream(asked, text).await;
+                    }
                 }
             }
-        }
-        decoder.finish().map_err(|error| failed(error.to_string()))
-    };
+            decoder.finish().map_err(|error| failed(error.to_string()))
+        };
     tokio::select! {
         outcome = work => outcome,
         _ = cancel.wait_for(|cancelled| *cancelled) => Err(ErrorWord::new(Code::Cancelled, 6, "the turn was cancelled")),

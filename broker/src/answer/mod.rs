@@ -46,11 +46,19 @@ impl Asked {
 }
 
 /// Answers one request that the phase permits.
-pub(crate) async fn answer(asked: Asked, topic: Topic, arguments: Claim<Vec<u8>>) -> Result<Value, ErrorWord> {
+pub(crate) async fn answer(
+    asked: Asked,
+    topic: Topic,
+    arguments: Claim<Vec<u8>>,
+) -> Result<Value, ErrorWord> {
     if asked.turn.is_cancelled() && topic != Topic::Report {
         return Err(ErrorWord::new(Code::Cancelled, 2, "the turn was cancelled"));
     }
-    let longest = if topic == Topic::Complete { limits::IN_PARTS } else { limits::JSON_FIELD };
+    let longest = if topic == Topic::Complete {
+        limits::IN_PARTS
+    } else {
+        limits::JSON_FIELD
+    };
     let arguments = parse(arguments, longest)?;
     match topic {
         Topic::Invoke(tool) => invoke::answer(asked, tool, arguments).await,
@@ -62,7 +70,11 @@ pub(crate) async fn answer(asked: Asked, topic: Topic, arguments: Claim<Vec<u8>>
 }
 
 /// The word that carries an answer.
-pub(crate) fn reply_word(call: &CallId, within: Option<&CallId>, outcome: Result<Value, ErrorWord>) -> Word {
+pub(crate) fn reply_word(
+    call: &CallId,
+    within: Option<&CallId>,
+    outcome: Result<Value, ErrorWord>,
+) -> Word {
     let within = within.map_or("", CallId::as_str);
     match outcome {
         Ok(value) => Word::Result(Reply {
@@ -79,17 +91,23 @@ pub(crate) fn reply_word(call: &CallId, within: Option<&CallId>, outcome: Result
 fn parse(bytes: Claim<Vec<u8>>, longest: usize) -> Result<Claim<Value>, ErrorWord> {
     let invalid = |message: String| ErrorWord::new(Code::ValidationFailed, 3, message);
     bytes.parse(|bytes| {
-        json::check(&bytes, longest).map_err(|excess| invalid(format!("the arguments: {excess}")))?;
-        let value: Value =
-            serde_json::from_slice(&bytes).map_err(|error| invalid(format!("the arguments are not JSON: {error}")))?;
-        if value.is_object() { Ok(value) } else { Err(invalid("the arguments are not an object".to_owned())) }
+        json::check(&bytes, longest)
+            .map_err(|excess| invalid(format!("the arguments: {excess}")))?;
+        let value: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| invalid(format!("the arguments are not JSON: {error}")))?;
+        if value.is_object() {
+            Ok(value)
+        } else {
+            Err(invalid("the arguments are not an object".to_owned()))
+        }
     })
 }
 
 /// An alleged value in the closed form of `T`.
 fn form<T: serde::de::DeserializeOwned>(claim: Claim<Value>) -> Result<Claim<T>, ErrorWord> {
     claim.parse(|value| {
-        serde_json::from_value(value)
-            .map_err(|error| ErrorWord::new(Code::ValidationFailed, 3, format!("the arguments: {error}")))
+        serde_json::from_value(value).map_err(|error| {
+            ErrorWord::new(Code::ValidationFailed, 3, format!("the arguments: {error}"))
+        })
     })
 }

@@ -35,6 +35,8 @@ pub(super) fn answer(asked: &Asked, arguments: Claim<Value>) -> Result<Value, Er
         MindEnd::Limit => TurnEnd::Limit,
         MindEnd::Failed => TurnEnd::Failed,
     };
-    asked.turn.news(News::Reported(asked.worker, end, report.text));
+    asked
+        .turn
+        .news(News::Reported(asked.worker, end, report.text));
     Ok(json!({}))
 }

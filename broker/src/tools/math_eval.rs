@@ -11,7 +11,8 @@ const LONGEST: usize = 500;
 pub(super) fn tool() -> Tool {
     Tool {
         name: name("math_eval"),
-        description: "Evaluate an arithmetic expression, for example (2+3)*4^2 or sqrt(2).".to_owned(),
+        description: "Evaluate an arithmetic expression, for example (2+3)*4^2 or sqrt(2)."
+            .to_owned(),
         schema: json!({
             "type": "object", "additionalProperties": false, "required": ["expression"],
             "properties": { "expression": { "type": "string", "minLength": 1, "maxLength": LONGEST } },
@@ -29,7 +30,10 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) fn run(arguments: &Value) -> Result<String, String> {
-    let expression = arguments.get("expression").and_then(Value::as_str).unwrap_or_default();
+    let expression = arguments
+        .get("expression")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let fail = |_| format!("{expression:?} is not an arithmetic expression");
     // The evaluator recurses over brackets.
     let mut depth = 0_u32;

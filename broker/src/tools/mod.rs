@@ -30,10 +30,15 @@ impl Registry {
             (current_time::tool(), Some(current_time::run)),
             (math_eval::tool(), Some(math_eval::run)),
         ];
-        tools.extend(workspace::tools(exec_seconds).into_iter().map(|tool| (tool, None)));
+        tools.extend(
+            workspace::tools(exec_seconds)
+                .into_iter()
+                .map(|tool| (tool, None)),
+        );
         let entry = |(tool, run): (Tool, Option<Run>)| {
             // The schemas are constants of this program; a test compiles each.
-            let schema = jsonschema::validator_for(&tool.schema).expect("a tool's schema is a schema");
+            let schema =
+                jsonschema::validator_for(&tool.schema).expect("a tool's schema is a schema");
             (tool.name.clone(), Entry { tool, schema, run })
         };
         Self(tools.into_iter().map(entry).collect())
@@ -66,7 +71,8 @@ impl Registry {
     pub(crate) fn run(&self, call: &Recorded<Invocation>) -> Result<String, ErrorWord> {
         let call = call.what();
         let run = self.0.get(&call.tool).and_then(|entry| entry.run);
-        let run = run.ok_or_else(|| ErrorWord::new(Code::HandlerError, 6, "this tool is not done here"))?;
+        let run =
+            run.ok_or_else(|| ErrorWord::new(Code::HandlerError, 6, "this tool is not done here"))?;
         run(&call.arguments).map_err(|message| ErrorWord::new(Code::HandlerError, 6, message))
     }
 }
@@ -87,7 +93,11 @@ mod tests {
             if schema["type"] == "object" {
                 assert_eq!(schema["additionalProperties"], json!(false), "{name}");
             }
-            for part in schema["properties"].as_object().into_iter().flat_map(|all| all.values()) {
+            for part in schema["properties"]
+                .as_object()
+                .into_iter()
+                .flat_map(|all| all.values())
+            {
                 check(name, part);
             }
             if schema["items"].is_object() {
@@ -107,9 +117,19 @@ mod tests {
         let read = name("read");
         assert_eq!(registry.misfit(&read, &json!({ "path": "a" })), None);
         assert!(registry.misfit(&read, &json!({})).is_some());
-        let (field, _) = registry.misfit(&read, &json!({ "path": 7 })).expect("a number is no path");
+        let (field, _) = registry
+            .misfit(&read, &json!({ "path": 7 }))
+            .expect("a number is no path");
         assert_eq!(field, "/path");
-        assert!(registry.misfit(&read, &json!({ "path": "a", "session": "b" })).is_some());
-        assert!(registry.misfit(&name("exec"), &json!({ "argv": [] })).is_some());
+        assert!(
+            registry
+                .misfit(&read, &json!({ "path": "a", "session": "b" }))
+                .is_some()
+        );
+        assert!(
+            registry
+                .misfit(&name("exec"), &json!({ "argv": [] }))
+                .is_some()
+        );
     }
 }

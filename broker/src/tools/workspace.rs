@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 pub(super) fn tools(exec_seconds: u64) -> Vec<Tool> {
     let path = json!({ "type": "string", "minLength": 1, "maxLength": 4096 });
-    let tool = |title: &str, description: &str, required: &[&str], properties: Value, effects: &Effects| Tool {
+    let tool = |title: &str,
+                description: &str,
+                required: &[&str],
+                properties: Value,
+                effects: &Effects| Tool {
         name: name(title),
         description: description.to_owned(),
         schema: json!({
@@ -17,7 +21,11 @@ pub(super) fn tools(exec_seconds: u64) -> Vec<Tool> {
         effects: effects.clone(),
         place: Place::Hands,
     };
-    let (looks, changes, runs) = (effects(Reach::None, Undo::Nothing, true), effects(Reach::Workspace, Undo::Possible, false), effects(Reach::Workspace, Undo::Impossible, false));
+    let (looks, changes, runs) = (
+        effects(Reach::None, Undo::Nothing, true),
+        effects(Reach::Workspace, Undo::Impossible, false),
+        effects(Reach::Workspace, Undo::Impossible, false),
+    );
     vec![
         tool(
             "list",
@@ -86,5 +94,12 @@ pub(super) fn tools(exec_seconds: u64) -> Vec<Tool> {
 }
 
 fn effects(writes: Reach, undo: Undo, idempotent: bool) -> Effects {
-    Effects { reads: Reach::Workspace, writes, egress: Vec::new(), recipients: Vec::new(), undo, idempotent }
+    Effects {
+        reads: Reach::Workspace,
+        writes,
+        egress: Vec::new(),
+        recipients: Vec::new(),
+        undo,
+        idempotent,
+    }
 }

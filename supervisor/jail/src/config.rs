@@ -54,9 +54,7 @@ pub enum ConfigError {
     )]
     NotWaivable(Layer),
     /// The two waivable layers together.
-    #[error(
-        "cage.toml waives both landlock and namespaces, which leaves too little; keep one, or use container mode"
-    )]
+    #[error("cage.toml waives both landlock and namespaces, which leaves too little; keep one")]
     TooManyWaived,
     /// A name under `/mnt` that is not plain.
     #[error(

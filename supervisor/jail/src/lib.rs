@@ -10,9 +10,7 @@
 //! never hold a secret. It is the only crate with unsafe code, all of it in `sys`.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-compile_error!(
-    "carapace-jail has filters for x86_64 Linux only; elsewhere run carapace in container mode"
-);
+compile_error!("carapace-jail has filters for x86_64 Linux only");
 
 pub mod attempts;
 pub mod attest;

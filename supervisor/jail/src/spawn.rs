@@ -86,7 +86,7 @@ pub enum SpawnError {
     Filter(#[from] TableError),
     /// A profile that makes no sense without its own file systems.
     #[error(
-        "the profile {0} cannot run without namespaces, waived or not; enable them or use container mode"
+        "the profile {0} cannot run without namespaces, waived or not; enable them, or run carapace as root"
     )]
     NeedsNamespaces(ProfileName),
     /// A system call on the caller's side failed.

@@ -48,7 +48,11 @@ pub fn zmtp_decoder(data: &[u8]) {
     let greeted = [&zmtp::HELLO, stream].concat();
     for stream in [stream, &greeted] {
         let whole = frames(stream, usize::MAX);
-        assert_eq!(whole, frames(stream, usize::from(cut).max(1)), "the cut made a difference");
+        assert_eq!(
+            whole,
+            frames(stream, usize::from(cut).max(1)),
+            "the cut made a difference"
+        );
     }
 }
 
@@ -58,7 +62,7 @@ fn frames(mut stream: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<Breach>) {
     let mut frames = Vec::new();
     loop {
         loop {
-            match decoder.next() {
+            match decoder.next_frame() {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     assert!(frame.len() <= LIMIT, "a frame over its limit");
@@ -87,7 +91,10 @@ pub fn request_claim(data: &[u8]) {
     };
     let request = claim.into_alleged();
     assert!(request.topic.len() <= limits::TOPIC && request.arguments.len() <= limits::ARGUMENTS);
-    assert!(request.correlation.len() <= limits::CORRELATION && request.within.len() <= limits::CORRELATION);
+    assert!(
+        request.correlation.len() <= limits::CORRELATION
+            && request.within.len() <= limits::CORRELATION
+    );
     let frames = request.clone().frames();
     assert_eq!(frames.len(), 1);
     let again = Request::decode_claim(&frames[0]).expect("what was read can be said");
@@ -106,7 +113,10 @@ pub fn down_word(data: &[u8]) {
     };
     if !long {
         let frames = word.clone().frames();
-        assert_eq!(Down::read(&frames[0]).expect("what was read can be said"), word);
+        assert_eq!(
+            Down::read(&frames[0]).expect("what was read can be said"),
+            word
+        );
     }
 }
 
@@ -116,8 +126,14 @@ pub fn json_limits(data: &[u8]) {
     if json::check(data, LONGEST).is_ok()
         && let Ok(value) = serde_json::from_slice::<Value>(data)
     {
-        assert!(depth(&value) <= limits::JSON_DEPTH, "too deep, and it passed");
-        assert!(longest(&value) <= LONGEST, "a string too long, and it passed");
+        assert!(
+            depth(&value) <= limits::JSON_DEPTH,
+            "too deep, and it passed"
+        );
+        assert!(
+            longest(&value) <= LONGEST,
+            "a string too long, and it passed"
+        );
     }
 }
 
@@ -133,7 +149,11 @@ fn longest(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Array(all) => all.iter().map(longest).max().unwrap_or(0),
-        Value::Object(all) => all.iter().map(|(name, value)| name.len().max(longest(value))).max().unwrap_or(0),
+        Value::Object(all) => all
+            .iter()
+            .map(|(name, value)| name.len().max(longest(value)))
+            .max()
+            .unwrap_or(0),
         _ => 0,
     }
 }
@@ -159,12 +179,19 @@ pub fn config_toml(data: &[u8]) {
     let Ok(config) = Config::parse(&text) else {
         return;
     };
-    assert!(config.model.route == "offline" || config.route().is_some(), "a route that leads nowhere");
+    assert!(
+        config.model.route == "offline" || config.route().is_some(),
+        "a route that leads nowhere"
+    );
     for provider in config.providers.values() {
-        let (address, _) = config::loopback_origin(&provider.base_url).expect("an origin on this machine");
+        let (address, _) =
+            config::loopback_origin(&provider.base_url).expect("an origin on this machine");
         assert!(address.is_loopback());
     }
-    assert_eq!(config.digest(), Config::parse(&text).expect("the same text").digest());
+    assert_eq!(
+        config.digest(),
+        Config::parse(&text).expect("the same text").digest()
+    );
 }
 
 /// What confines: waivers and mounts.
@@ -172,7 +199,10 @@ pub fn cage_toml(data: &[u8]) {
     let Ok(config) = CageConfig::parse(&String::from_utf8_lossy(data)) else {
         return;
     };
-    assert!(!(config.waives(Layer::Landlock) && config.waives(Layer::Namespaces)), "too much is waived");
+    assert!(
+        !(config.waives(Layer::Landlock) && config.waives(Layer::Namespaces)),
+        "too much is waived"
+    );
     let again = CageConfig::parse(&config.to_toml()).expect("what was read can be written");
     assert_eq!(again, config);
 }
@@ -183,7 +213,10 @@ pub fn control_ask(data: &[u8]) {
         return;
     };
     let text = serde_json::to_vec(&ask).expect("an ask serialises");
-    assert_eq!(serde_json::from_slice::<Ask>(&text).expect("what was read can be said"), ask);
+    assert_eq!(
+        serde_json::from_slice::<Ask>(&text).expect("what was read can be said"),
+        ask
+    );
 }
 
 /// A vendor's answer. The first byte says how the rest is cut.
@@ -192,10 +225,17 @@ pub fn openai_stream(data: &[u8]) {
         return;
     };
     let whole = answer(stream, usize::MAX);
-    assert_eq!(whole, answer(stream, usize::from(cut).max(1)), "the cut made a difference");
+    assert_eq!(
+        whole,
+        answer(stream, usize::from(cut).max(1)),
+        "the cut made a difference"
+    );
 }
 
-fn answer(stream: &[u8], piece: usize) -> Result<(Vec<Piece>, carapace_contract::model::Answer), DecodeError> {
+fn answer(
+    stream: &[u8],
+    piece: usize,
+) -> Result<(Vec<Piece>, carapace_contract::model::Answer), DecodeError> {
     let mut decoder = Decoder::new();
     let mut pieces = Vec::new();
     for part in stream.chunks(piece) {
@@ -208,8 +248,20 @@ fn answer(stream: &[u8], piece: usize) -> Result<(Vec<Piece>, carapace_contract:
 /// end.
 pub fn offline_grammar(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let names = ["list", "read", "search", "write", "edit", "exec", "current_time", "math_eval"];
-    let tools: Vec<ToolName> = names.iter().map(|name| name.parse().expect("a tool's name")).collect();
+    let names = [
+        "list",
+        "read",
+        "search",
+        "write",
+        "edit",
+        "exec",
+        "current_time",
+        "math_eval",
+    ];
+    let tools: Vec<ToolName> = names
+        .iter()
+        .map(|name| name.parse().expect("a tool's name"))
+        .collect();
     let mut done: Vec<DoneCall> = Vec::new();
     loop {
         let answer = offline::respond(&text, &done, &tools);
@@ -218,12 +270,26 @@ pub fn offline_grammar(data: &[u8]) {
         let Some(call) = answer.tool_calls.into_iter().next() else {
             return;
         };
-        assert!(names.contains(&call.name.as_str()) && call.arguments.is_object(), "{call:?}");
-        let without: Vec<ToolName> = tools.iter().filter(|name| name.as_str() != call.name).cloned().collect();
+        assert!(
+            names.contains(&call.name.as_str()) && call.arguments.is_object(),
+            "{call:?}"
+        );
+        let without: Vec<ToolName> = tools
+            .iter()
+            .filter(|name| name.as_str() != call.name)
+            .cloned()
+            .collect();
         if done.is_empty() {
-            assert!(offline::respond(&text, &[], &without).tool_calls.is_empty(), "a tool that is missing");
+            assert!(
+                offline::respond(&text, &[], &without).tool_calls.is_empty(),
+                "a tool that is missing"
+            );
         }
-        done.push(DoneCall { name: call.name, arguments: call.arguments, outcome: Outcome::Ok("ok".to_owned()) });
+        done.push(DoneCall {
+            name: call.name,
+            arguments: call.arguments,
+            outcome: Outcome::Ok("ok".to_owned()),
+        });
         assert!(done.len() <= MAX_PARTS, "it does not end");
     }
 }
@@ -236,10 +302,23 @@ pub fn audit_verify(data: &[u8]) {
     let report = audit::verify(data, &KEY, None).expect("bytes can be read");
     assert_eq!(report.intact, report.problem.is_none());
     let records = usize::try_from(report.records).expect("few records");
-    let held: usize = data.split_inclusive(|&byte| byte == b'\n').take(records).map(<[u8]>::len).sum();
-    assert!(WRITTEN.starts_with(&data[..held]), "a forged record was accepted");
-    assert!(!report.intact || held == data.len(), "bytes behind the last record were overlooked");
-    let anchor = Head { count: report.records + 1, hash: report.head };
+    let held: usize = data
+        .split_inclusive(|&byte| byte == b'\n')
+        .take(records)
+        .map(<[u8]>::len)
+        .sum();
+    assert!(
+        WRITTEN.starts_with(&data[..held]),
+        "a forged record was accepted"
+    );
+    assert!(
+        !report.intact || held == data.len(),
+        "bytes behind the last record were overlooked"
+    );
+    let anchor = Head {
+        count: report.records + 1,
+        hash: report.head,
+    };
     let cut = audit::verify(data, &KEY, Some(anchor)).expect("bytes can be read");
     assert!(!cut.intact, "a log that ends before its anchor");
 }
@@ -252,5 +331,8 @@ pub fn boot_report(data: &[u8]) {
         Some(report::Line::Ready) => return assert_eq!(data, b"READY\n"),
         None => return,
     };
-    assert!(!shown.contains(char::is_control), "what is shown could move a cursor");
+    assert!(
+        !shown.contains(char::is_control),
+        "what is shown could move a cursor"
+    );
 }

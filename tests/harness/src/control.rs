@@ -65,7 +65,8 @@ impl Control {
 
     /// Asks.
     pub fn ask(&mut self, ask: &Ask) -> Result<(), LinkError> {
-        self.sender.send(&serde_json::to_vec(ask).expect("an ask serialises"))
+        self.sender
+            .send(&serde_json::to_vec(ask).expect("an ask serialises"))
     }
 
     /// Sends any bytes as one frame.
@@ -74,17 +75,20 @@ impl Control {
     }
 
     /// The next word.
-    pub fn next(&mut self) -> Result<Tell, LinkError> {
+    pub fn hear(&mut self) -> Result<Tell, LinkError> {
         let frame = self.receiver.receive()?;
         Ok(serde_json::from_slice(&frame).unwrap_or_else(|error| {
-            panic!("a word of another form: {error}: {}", String::from_utf8_lossy(&frame))
+            panic!(
+                "a word of another form: {error}: {}",
+                String::from_utf8_lossy(&frame)
+            )
         }))
     }
 
     /// Asks, and gives the next word.
     pub fn get(&mut self, ask: &Ask) -> Tell {
         self.ask(ask).expect("the broker listens");
-        self.next().expect("the broker answers")
+        self.hear().expect("the broker answers")
     }
 
     /// Sends a message and follows its turn to the end, answering each question with `decide`.
@@ -94,7 +98,8 @@ impl Control {
         text: &str,
         decide: impl FnMut(&QuestionCard) -> Option<(Decision, Option<String>)>,
     ) -> Turn {
-        self.try_chat(session, TurnId::random(), text, decide).expect("the broker stays")
+        self.try_chat(session, TurnId::random(), text, decide)
+            .expect("the broker stays")
     }
 
     /// As [`Control::chat`], with the turn's id and without insisting that the broker stays.
@@ -105,7 +110,11 @@ impl Control {
         text: &str,
         decide: impl FnMut(&QuestionCard) -> Option<(Decision, Option<String>)>,
     ) -> Result<Turn, LinkError> {
-        self.ask(&Ask::ChatSend { session, turn, text: text.to_owned() })?;
+        self.ask(&Ask::ChatSend {
+            session,
+            turn,
+            text: text.to_owned(),
+        })?;
         self.to_the_end(decide)
     }
 
@@ -116,14 +125,25 @@ impl Control {
     ) -> Result<Turn, LinkError> {
         let mut told = Vec::new();
         loop {
-            let tell = self.next()?;
+            let tell = self.hear()?;
             match &tell {
-                Tell::Done { session, end, text, .. } => {
-                    return Ok(Turn { session: *session, end: *end, text: text.clone(), told });
+                Tell::Done {
+                    session, end, text, ..
+                } => {
+                    return Ok(Turn {
+                        session: *session,
+                        end: *end,
+                        text: text.clone(),
+                        told,
+                    });
                 }
                 Tell::Question(card) => {
                     if let Some((decision, note)) = decide(card) {
-                        self.ask(&Ask::Answer { code: card.code.clone(), decision, note })?;
+                        self.ask(&Ask::Answer {
+                            code: card.code.clone(),
+                            decision,
+                            note,
+                        })?;
                     }
                 }
                 Tell::Failed { code, message } => panic!("the broker refused ({code}): {message}"),
@@ -135,7 +155,11 @@ impl Control {
 
     /// Answers a question.
     pub fn answer(&mut self, code: &Code, decision: Decision) -> Tell {
-        self.get(&Ask::Answer { code: code.clone(), decision, note: None })
+        self.get(&Ask::Answer {
+            code: code.clone(),
+            decision,
+            note: None,
+        })
     }
 }
 

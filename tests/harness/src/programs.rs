@@ -16,7 +16,10 @@ const PROGRAMS: [(&str, &str); 6] = [
 
 /// The repository's root.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the repository is there")
 }
 
 /// The folder with all programs, built now where that was not done in this run.
@@ -37,8 +40,21 @@ pub fn hostile_worker() -> PathBuf {
     let lock = std::fs::File::create(target.join("alone.lock")).expect("a lock file");
     lock.lock().expect("locks");
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--locked", "-p", "carapace-harness", "--bin", "hostile-worker"]).current_dir(&root);
-    assert!(build.status().expect("cargo starts").success(), "building the hostile worker failed");
+    build
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "-p",
+            "carapace-harness",
+            "--bin",
+            "hostile-worker",
+        ])
+        .current_dir(&root);
+    assert!(
+        build.status().expect("cargo starts").success(),
+        "building the hostile worker failed"
+    );
     built(&root, "hostile-worker")
 }
 
@@ -52,14 +68,21 @@ fn build() -> PathBuf {
     lock.lock().expect("locks");
     for (package, program) in PROGRAMS {
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--locked", "-p", package]).current_dir(&root);
+        build
+            .args(["build", "--quiet", "--locked", "-p", package])
+            .current_dir(&root);
         // What cargo set for this test must not change how a program is built.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CARGO_PKG") || name.to_string_lossy().starts_with("CARGO_BIN") {
+            if name.to_string_lossy().starts_with("CARGO_PKG")
+                || name.to_string_lossy().starts_with("CARGO_BIN")
+            {
                 build.env_remove(name);
             }
         }
-        assert!(build.status().expect("cargo starts").success(), "building {package} alone failed");
+        assert!(
+            build.status().expect("cargo starts").success(),
+            "building {package} alone failed"
+        );
         place(&built(&root, program), &folder.join(program));
     }
     folder
@@ -74,19 +97,24 @@ fn built(root: &Path, program: &str) -> PathBuf {
         .filter(|path| path.is_file())
         .collect();
     found.sort_by_key(|path| path.metadata().and_then(|about| about.modified()).ok());
-    found.pop().unwrap_or_else(|| panic!("{program} was not built"))
+    found
+        .pop()
+        .unwrap_or_else(|| panic!("{program} was not built"))
 }
 
 /// Puts a program in place without ever leaving half of one there.
 pub(crate) fn place(from: &Path, to: &Path) {
     let same = |a: &Path, b: &Path| {
-        let (Ok(a), Ok(b)) = (a.metadata(), b.metadata()) else { return false };
+        let (Ok(a), Ok(b)) = (a.metadata(), b.metadata()) else {
+            return false;
+        };
         a.len() == b.len() && a.modified().ok() <= b.modified().ok()
     };
     if same(from, to) {
         return;
     }
     let fresh = to.with_extension(format!("new{}", std::process::id()));
-    std::fs::copy(from, &fresh).unwrap_or_else(|error| panic!("copying {}: {error}", from.display()));
+    std::fs::copy(from, &fresh)
+        .unwrap_or_else(|error| panic!("copying {}: {error}", from.display()));
     std::fs::rename(&fresh, to).unwrap_or_else(|error| panic!("placing {}: {error}", to.display()));
 }

@@ -38,7 +38,10 @@ impl Finished {
         use std::os::unix::process::ExitStatusExt;
         let status = output.status;
         Self {
-            status: status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1),
+            status: status
+                .code()
+                .or(status.signal().map(|signal| 128 + signal))
+                .unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -46,21 +49,33 @@ impl Finished {
 
     /// Insists on this status.
     pub fn expect(self, status: i32) -> Self {
-        assert_eq!(self.status, status, "out:\n{}\nerr:\n{}", self.out, self.err);
+        assert_eq!(
+            self.status, status,
+            "out:\n{}\nerr:\n{}",
+            self.out, self.err
+        );
         self
     }
 
     /// Its output as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("not JSON: {error}\n{}\n{}", self.out, self.err))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("not JSON: {error}\n{}\n{}", self.out, self.err))
     }
 }
 
 impl World {
     /// A fresh home; nothing runs yet.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("carapace-").tempdir().expect("a folder");
-        Self { folder, programs: programs::folder().to_owned(), uid: None }
+        let folder = tempfile::Builder::new()
+            .prefix("carapace-")
+            .tempdir()
+            .expect("a folder");
+        Self {
+            folder,
+            programs: programs::folder().to_owned(),
+            uid: None,
+        }
     }
 
     /// The same, as an ordinary user where the tests run as root.
@@ -69,7 +84,8 @@ impl World {
         if rustix::process::geteuid().is_root() {
             world.uid = Some(ORDINARY);
             world.own_programs();
-            chown(world.folder.path(), Some(ORDINARY), Some(ORDINARY)).expect("gives the folder away");
+            chown(world.folder.path(), Some(ORDINARY), Some(ORDINARY))
+                .expect("gives the folder away");
         }
         world
     }
@@ -87,13 +103,23 @@ impl World {
     fn own_programs(&mut self) {
         let own = self.folder.path().join("programs");
         std::fs::create_dir(&own).expect("a folder");
-        for entry in std::fs::read_dir(&self.programs).expect("the programs").flatten() {
+        // A build folder has more in it than programs.
+        let entries = std::fs::read_dir(&self.programs)
+            .expect("the programs")
+            .flatten();
+        for entry in entries.filter(|entry| entry.path().is_file()) {
             std::fs::copy(entry.path(), own.join(entry.file_name())).expect("copies a program");
         }
         for path in [self.folder.path(), &own] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("opens the folder");
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+                .expect("opens the folder");
         }
         self.programs = own;
+    }
+
+    /// The uid it runs as, where that is another than the tests' own.
+    pub fn uid(&self) -> Option<u32> {
+        self.uid
     }
 
     /// Its home.
@@ -130,7 +156,11 @@ impl World {
 
     /// Runs a command of the person to its end.
     pub fn carapace(&self, arguments: &[&str]) -> Finished {
-        Finished::of(self.command(arguments).output().expect("the program starts"))
+        Finished::of(
+            self.command(arguments)
+                .output()
+                .expect("the program starts"),
+        )
     }
 
     /// Runs a command with this on its standard input.
@@ -142,7 +172,12 @@ impl World {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("takes its input");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(input.as_bytes())
+            .expect("takes its input");
         Finished::of(child.wait_with_output().expect("ends"))
     }
 
@@ -167,7 +202,8 @@ impl World {
             let connected = std::thread::spawn(move || {
                 if let Some(uid) = uid {
                     let uid = rustix::process::Uid::from_raw(uid);
-                    rustix::thread::set_thread_res_uid(uid, uid, uid).expect("becomes the ordinary user");
+                    rustix::thread::set_thread_res_uid(uid, uid, uid)
+                        .expect("becomes the ordinary user");
                 }
                 Control::connect(&socket).ok()
             });
@@ -178,7 +214,9 @@ impl World {
     /// What the supervisor says of itself.
     pub fn supervisor(&self, word: &str) -> Option<Value> {
         let mut stream = UnixStream::connect(self.home().supervisor_socket()).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .ok()?;
         stream.write_all(format!("{word}\n").as_bytes()).ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;
@@ -216,7 +254,11 @@ impl World {
     /// Its log.
     pub fn log(&self) -> String {
         let mut text = String::new();
-        for entry in std::fs::read_dir(self.home().logs()).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(self.home().logs())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             text.push_str(&std::fs::read_to_string(entry.path()).unwrap_or_default());
         }
         text

@@ -67,8 +67,9 @@ fn run_line(line: &str) -> Made {
     let builtin = |word: &str| {
         word.contains('=')
             || [
-                "alias", "bg", "cd", "command", "exec", "exit", "export", "eval", "fg", "jobs", "set", "source",
-                "type", "ulimit", "umask", "unset", ".", ":", "time", "if", "for", "while",
+                "alias", "bg", "cd", "command", "exec", "exit", "export", "eval", "fg", "jobs",
+                "set", "source", "type", "ulimit", "umask", "unset", ".", ":", "time", "if", "for",
+                "while",
             ]
             .contains(&word)
     };

@@ -56,16 +56,8 @@ fn plain_requests() {
     let rows = [
         ("list the files here", "list", json!({})),
         ("what files are in src?", "list", json!({"path": "src"})),
-        (
-            "run `uname -a`",
-            "exec",
-            json!({"argv": ["uname", "-a"]}),
-        ),
-        (
-            "run uname -a",
-            "exec",
-            json!({"argv": ["uname", "-a"]}),
-        ),
+        ("run `uname -a`", "exec", json!({"argv": ["uname", "-a"]})),
+        ("run uname -a", "exec", json!({"argv": ["uname", "-a"]})),
         ("What is in notes.md?", "read", json!({"path": "notes.md"})),
         (
             "first 10 lines of log.txt",

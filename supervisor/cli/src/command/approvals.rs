@@ -37,7 +37,7 @@ enum Action {
     Allow {
         /// The code in the question's frame
         code: Code,
-        /// Any call of this tool until the session ends
+        /// Any call of this tool in this session, until carapace is restarted
         #[arg(long, conflicts_with = "always")]
         session: bool,
         /// Exactly this call from now on, until it expires or is revoked

@@ -48,10 +48,12 @@ pub enum Refusal {
     )]
     NotWaived(Layer),
     /// A layer that is never optional is missing.
-    #[error("the layer {0} is missing and never optional; follow its remedy or use container mode")]
+    #[error("the layer {0} is missing and never optional; follow its remedy")]
     Required(Layer),
     /// Landlock and namespaces are both missing.
-    #[error("landlock and namespaces are both missing, waived or not; use container mode")]
+    #[error(
+        "landlock and namespaces are both missing, waived or not; use a kernel that has at least one of them"
+    )]
     TooLittle,
 }
 

@@ -28,7 +28,7 @@ pub(super) const ALL: &[Try] = &[
         layer: Layer::Seccomp,
         attempt: seccomp,
         consequence: NOTHING_STARTS,
-        remedy: "use a kernel with CONFIG_SECCOMP_FILTER, or container mode on another host",
+        remedy: "use a kernel with CONFIG_SECCOMP_FILTER",
     },
     Try {
         layer: Layer::NoNewPrivs,
@@ -47,7 +47,7 @@ pub(super) const ALL: &[Try] = &[
         attempt: namespaces,
         consequence: "no own network, processes or files; hands and broker cannot start",
         remedy: "EPERM in a container: its seccomp profile refuses; ENOSPC: raise user.max_user_namespaces; \
-                 on Ubuntu install an AppArmor profile with `userns,` or run the system service",
+                 on Ubuntu install an AppArmor profile with `userns,` or run carapace as root",
     },
     Try {
         layer: Layer::Root,
@@ -66,7 +66,7 @@ pub(super) const ALL: &[Try] = &[
         layer: Layer::Cgroup,
         attempt: cgroup,
         consequence: "rlimits bound one process; the memory and CPU of all together are unbounded",
-        remedy: "run under systemd with Delegate=pids memory, or as the system service",
+        remedy: "run under systemd with Delegate=pids memory, or as root",
     },
     Try {
         layer: Layer::Capabilities,

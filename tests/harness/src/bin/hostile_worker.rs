@@ -49,10 +49,16 @@ fn main() {
 
 fn run(channel: Arc<File>) {
     // One descriptor, three handles on it: the lock leaves no call that makes another.
-    let Ok((receiver, sender)) = link::open(Shared(channel.clone()), Shared(channel.clone())) else {
+    let Ok((receiver, sender)) = link::open(Shared(channel.clone()), Shared(channel.clone()))
+    else {
         return;
     };
-    let mut worker = Worker { receiver, sender, raw: channel, replies: Vec::new() };
+    let mut worker = Worker {
+        receiver,
+        sender,
+        raw: channel,
+        replies: Vec::new(),
+    };
     let mut joiner = Joiner::default();
     loop {
         match worker.word() {
@@ -61,7 +67,11 @@ fn run(channel: Arc<File>) {
                     continue;
                 };
                 let turn: Value = serde_json::from_slice(&whole).unwrap_or_default();
-                let newest = turn["history"].as_array().and_then(|all| all.last()).cloned().unwrap_or_default();
+                let newest = turn["history"]
+                    .as_array()
+                    .and_then(|all| all.last())
+                    .cloned()
+                    .unwrap_or_default();
                 let text = newest["content"].as_str().unwrap_or_default().to_owned();
                 let said = worker.attack(text.trim());
                 worker.end(&said);
@@ -99,7 +109,10 @@ impl Worker {
             }
             match self.word() {
                 Some(Word::Result(reply) | Word::Error(reply)) => {
-                    self.replies.push((reply.correlation, String::from_utf8_lossy(&reply.json).into_owned()));
+                    self.replies.push((
+                        reply.correlation,
+                        String::from_utf8_lossy(&reply.json).into_owned(),
+                    ));
                 }
                 Some(Word::Cancel(_)) => return "cancelled".to_owned(),
                 None => return "closed".to_owned(),
@@ -115,7 +128,11 @@ impl Worker {
 
     fn end(&mut self, said: &str) {
         self.ask(topic::SAY, "say", &json!({ "text": said }));
-        self.ask(topic::REPORT, "report", &json!({ "end": "answered", "text": "" }));
+        self.ask(
+            topic::REPORT,
+            "report",
+            &json!({ "end": "answered", "text": "" }),
+        );
     }
 
     /// Round trips one after the other: median and 99th percentile in nanoseconds. No attack: how
