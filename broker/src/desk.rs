@@ -7,7 +7,7 @@
 use crate::answer::Asked;
 use crate::{approval, broker, card};
 use carapace_contract::control::Tell;
-use carapace_contract::id::{EffectId, ToolName};
+use carapace_contract::id::{Digest, EffectId, ToolName};
 use carapace_contract::tool::{Invocation, Place, Tool};
 use carapace_ipc_proto::Claim;
 use carapace_ipc_proto::error::{Code, ErrorWord};
@@ -22,7 +22,7 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
     let caller = asked.caller();
 
     // 2 topic: the tool exists (that this sender may ask now was looked up in the phase table)
-    let tool = known_tool(asked, &tool)?;
+    let (tool, manifest) = known_tool(asked, &tool)?;
 
     // 3 payload: the closed schema, to the innermost object
     let claim = fit_schema(asked, tool, arguments)?.parse(|arguments| {
@@ -31,7 +31,7 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
             caller,
             call: asked.call.clone(),
             tool: tool.name.clone(),
-            manifest: tool.manifest_digest(),
+            manifest,
             arguments,
             effects: tool.effects.clone(),
             place: tool.place,
@@ -69,8 +69,7 @@ pub(crate) async fn once(
     arguments: Claim<Value>,
 ) -> Result<String, ErrorWord> {
     let key = (asked.within.clone(), asked.call.clone());
-    let digest =
-        carapace_contract::id::Digest::of(format!("{tool} {}", arguments.alleged()).as_bytes());
+    let digest = Digest::of(format!("{tool} {}", arguments.alleged()).as_bytes());
     if let Some((same, mut outcome)) = asked.turn.under_way(&key) {
         if same != digest {
             return Err(ErrorWord::new(
@@ -105,14 +104,18 @@ fn gone() -> ErrorWord {
     )
 }
 
-fn known_tool<'a>(asked: &'a Asked, name: &ToolName) -> Result<&'a Tool, ErrorWord> {
-    asked.broker.registry.tool(name).ok_or_else(|| {
-        ErrorWord::new(
-            Code::UnknownTool,
-            2,
-            format!("there is no tool named {name}"),
-        )
-    })
+fn known_tool<'a>(asked: &'a Asked, name: &ToolName) -> Result<(&'a Tool, Digest), ErrorWord> {
+    let registry = &asked.broker.registry;
+    registry
+        .tool(name)
+        .zip(registry.manifest(name))
+        .ok_or_else(|| {
+            ErrorWord::new(
+                Code::UnknownTool,
+                2,
+                format!("there is no tool named {name}"),
+            )
+        })
 }
 
 fn fit_schema(
@@ -143,6 +146,10 @@ enum Met {
 /// What the store knows under this name: a call is done once, and another call under the same name
 /// is no call.
 async fn met_before(asked: &Asked, claim: Claim<Invocation>) -> Result<Met, ErrorWord> {
+    // A name that this turn has not used before, in its first attempt, is in no record.
+    if asked.turn.is_new_name(asked) {
+        return Ok(Met::New(claim));
+    }
     let Some(known) = known(asked).await? else {
         return Ok(Met::New(claim));
     };

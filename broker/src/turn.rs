@@ -18,7 +18,7 @@ use carapace_providers::offline::{DoneCall, Outcome};
 use carapace_store::{Note, TurnRow};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -78,7 +78,11 @@ pub(crate) struct Turn {
     progress: RefCell<Progress>,
     under_way: RefCell<HashMap<CallKey, UnderWay>>,
     events: broadcast::Sender<Tell>,
-    kept: RefCell<Vec<Tell>>,
+    kept: RefCell<VecDeque<Tell>>,
+    /// Whether no attempt before this one can have left a record.
+    first_attempt: Cell<bool>,
+    /// The names that calls were made under.
+    names: RefCell<HashSet<CallKey>>,
     cancel: watch::Sender<bool>,
     news: mpsc::UnboundedSender<News>,
     paused: Cell<u32>,
@@ -102,6 +106,8 @@ pub(crate) fn resume(broker: &Rc<Broker>, row: TurnRow) -> Rc<Turn> {
         under_way: RefCell::default(),
         events: broadcast::Sender::new(1024),
         kept: RefCell::default(),
+        first_attempt: Cell::new(false),
+        names: RefCell::default(),
         cancel: watch::Sender::new(false),
         news,
         paused: Cell::new(0),
@@ -136,7 +142,7 @@ async fn run(
     let mut spent = 0;
     loop {
         match broker.store.start_turn(turn.id).await {
-            Ok(Some(attempt)) if attempt <= ATTEMPTS => {}
+            Ok(Some(attempt)) if attempt <= ATTEMPTS => turn.first_attempt.set(attempt == 1),
             Ok(Some(_)) => {
                 return broken(
                     "the assistant's process was lost again and again; the turn was given up",
@@ -361,7 +367,7 @@ impl Turn {
     /// To every surface that follows the turn, now or later.
     pub(crate) fn tell(&self, tell: Tell) {
         let mut kept = self.kept.borrow_mut();
-        match (kept.last_mut(), &tell) {
+        match (kept.back_mut(), &tell) {
             (Some(Tell::Delta { text: before }), Tell::Delta { text })
                 if before.len() < FINAL_TEXT =>
             {
@@ -369,9 +375,9 @@ impl Turn {
             }
             _ => {
                 if kept.len() >= KEPT {
-                    kept.remove(0);
+                    kept.pop_front();
                 }
-                kept.push(tell.clone());
+                kept.push_back(tell.clone());
             }
         }
         let _ = self.events.send(tell);
@@ -379,7 +385,10 @@ impl Turn {
 
     /// What happened so far, and what happens from here on.
     pub(crate) fn follow(&self) -> (Vec<Tell>, broadcast::Receiver<Tell>) {
-        (self.kept.borrow().clone(), self.events.subscribe())
+        (
+            self.kept.borrow().iter().cloned().collect(),
+            self.events.subscribe(),
+        )
     }
 
     pub(crate) fn cancel(&self) {
@@ -497,6 +506,16 @@ impl Turn {
             .borrow()
             .get(key)
             .map(|call| (call.digest, call.outcome.clone()))
+    }
+
+    /// Whether no call was made under this name before, in this or an earlier attempt. Asking uses
+    /// the name up.
+    pub(crate) fn is_new_name(&self, asked: &Asked) -> bool {
+        let is_new = self
+            .names
+            .borrow_mut()
+            .insert((asked.within.clone(), asked.call.clone()));
+        is_new && self.first_attempt.get()
     }
 
     /// A call begins.

@@ -5,7 +5,7 @@ mod current_time;
 mod math_eval;
 mod workspace;
 
-use carapace_contract::id::ToolName;
+use carapace_contract::id::{Digest, ToolName};
 use carapace_contract::tool::{Invocation, Tool};
 use carapace_ipc_proto::error::{Code, ErrorWord};
 use carapace_store::Recorded;
@@ -16,6 +16,8 @@ type Run = fn(&Value) -> Result<String, String>;
 
 struct Entry {
     tool: Tool,
+    /// Of the tool as it is offered; taken once.
+    manifest: Digest,
     schema: jsonschema::Validator,
     run: Option<Run>,
 }
@@ -39,7 +41,16 @@ impl Registry {
             // The schemas are constants of this program; a test compiles each.
             let schema =
                 jsonschema::validator_for(&tool.schema).expect("a tool's schema is a schema");
-            (tool.name.clone(), Entry { tool, schema, run })
+            let manifest = tool.manifest_digest();
+            (
+                tool.name.clone(),
+                Entry {
+                    tool,
+                    manifest,
+                    schema,
+                    run,
+                },
+            )
         };
         Self(tools.into_iter().map(entry).collect())
     }
@@ -52,6 +63,11 @@ impl Registry {
     /// One of them.
     pub(crate) fn tool(&self, name: &ToolName) -> Option<&Tool> {
         self.0.get(name).map(|entry| &entry.tool)
+    }
+
+    /// The digest of its manifest.
+    pub(crate) fn manifest(&self, name: &ToolName) -> Option<Digest> {
+        self.0.get(name).map(|entry| entry.manifest)
     }
 
     /// Where arguments do not fit a tool's schema: the place and the problem.

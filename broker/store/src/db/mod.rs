@@ -166,6 +166,8 @@ impl Drop for Db {
 
 fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = VecDeque::new();
+    // The pragma costs a statement; it is run where it changes.
+    let mut synced = None;
     while let Some(first) = jobs.blocking_recv() {
         batch.push_back(first);
         while batch.len() < BATCH
@@ -173,7 +175,7 @@ fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
         {
             batch.push_back(more);
         }
-        commit(connection, &mut batch);
+        commit(connection, &mut batch, &mut synced);
         // What nobody waits for stays when the commit failed; a bound keeps it from growing for ever.
         while batch.len() > QUEUE {
             batch.pop_front();
@@ -183,13 +185,13 @@ fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
         }
     }
     if !batch.is_empty() {
-        commit(connection, &mut batch);
+        commit(connection, &mut batch, &mut synced);
     }
 }
 
 /// Runs and commits the batch; what must be tried again is left in it.
-fn commit(connection: &Connection, batch: &mut VecDeque<Job>) {
-    let outcomes = transact(connection, batch);
+fn commit(connection: &Connection, batch: &mut VecDeque<Job>, synced: &mut Option<bool>) {
+    let outcomes = transact(connection, batch, synced);
     match outcomes {
         Ok(outcomes) => {
             for (job, outcome) in batch.drain(..).zip(outcomes) {
@@ -223,9 +225,13 @@ fn commit(connection: &Connection, batch: &mut VecDeque<Job>) {
 fn transact(
     connection: &Connection,
     batch: &mut VecDeque<Job>,
+    synced: &mut Option<bool>,
 ) -> Result<Vec<Result<(), DbError>>, DbError> {
     let full = batch.iter().any(|job| job.durable);
-    connection.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
+    if *synced != Some(full) {
+        connection.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
+        *synced = Some(full);
+    }
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let mut outcomes = Vec::with_capacity(batch.len());
     for job in batch.iter_mut() {

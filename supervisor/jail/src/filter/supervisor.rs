@@ -1,7 +1,7 @@
 //! The supervisor: makes cages, watches them, and nothing else.
 //!
 //! Every process it starts inherits this filter, so it allows what building a cage needs (mounts,
-//! namespaces, credentials, a new keyring) and what the broker needs (stream and datagram
+//! namespaces, credentials, a new keyring) and what the broker needs (stream
 //! sockets). It takes away what neither ever does, for the supervisor and all below it.
 
 use super::{ENOSYS, EPERM, all, calls, line};
@@ -13,7 +13,7 @@ pub fn lines() -> Vec<Line> {
     let mut lines = vec![
         line!(when keyctl, &[&[is(0, 1)]], EPERM, "a cage joins a session keyring of its own; no other use"),
         line!(when socket, super::broker::SOCKETS, EPERM,
-            "local sockets for itself, streams and datagrams for the broker; nothing raw, no netlink, vsock, MPTCP"),
+            "local sockets for itself, streams for the broker; no datagrams, nothing raw, no netlink, vsock, MPTCP"),
         line!(when personality, &[&[is(0, u32::MAX)], &[is(0, 0)]], EPERM, "asking, and the default"),
     ];
     lines.extend(all(
