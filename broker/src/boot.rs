@@ -151,6 +151,7 @@ async fn keep_anchored(broker: Rc<Broker>) {
             broker.anchor().await;
         }
         turn::expire_questions(&broker).await;
-        broker.hibernate_idle().await;
+        broker.hibernate_idle();
+        broker.launcher.send_again();
     }
 }

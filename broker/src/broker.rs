@@ -121,7 +121,7 @@ impl Broker {
 
     /// Ends the processes of sessions that have been without a turn too long, or are too many. The
     /// sessions stay: their next message gets fresh processes. With `at_most` that many may keep theirs.
-    pub(crate) async fn hibernate(&self, at_most: usize) {
+    pub(crate) fn hibernate(&self, at_most: usize) {
         let mut idle: Vec<_> = self
             .live
             .borrow()
@@ -132,8 +132,7 @@ impl Broker {
         idle.sort_by_key(|(since, _, _)| *since);
         let surplus = idle.len().saturating_sub(at_most);
         for (place, (since, session, live)) in idle.into_iter().enumerate() {
-            // A turn may have begun while another session was ended.
-            if (place < surplus || since.elapsed() > IDLE) && live.turn.borrow().is_none() {
+            if place < surplus || since.elapsed() > IDLE {
                 // By then its bucket is full again: nothing of it is worth keeping.
                 if since.elapsed() > IDLE {
                     self.live.borrow_mut().remove(&session);
@@ -142,14 +141,14 @@ impl Broker {
                 if let Some(mind) = mind {
                     self.launcher.kill(mind.worker);
                 }
-                live.hands.end(self).await;
+                live.hands.end(self);
             }
         }
     }
 
     /// As many as usual.
-    pub(crate) async fn hibernate_idle(&self) {
-        self.hibernate(IDLE_SESSIONS).await;
+    pub(crate) fn hibernate_idle(&self) {
+        self.hibernate(IDLE_SESSIONS);
     }
 
     /// Looks at the world as a judgement needs it, and gives it to `judge`.

@@ -324,7 +324,7 @@ impl Connection {
             },
             Ask::AuditHead {} => {
                 let head = broker.store.audit_head().await.map_err(stored)?;
-                broker.launcher.anchor(head.count, *head.hash.as_bytes());
+                broker.mark_activity();
                 Tell::AuditHead {
                     count: head.count,
                     head: head.hash.to_string(),
@@ -406,10 +406,20 @@ impl Connection {
                     "lost",
                     "the message was accepted and cannot be found".to_owned(),
                 ))?;
-                turn::resume(&broker, row);
+                if !broker.turns.borrow().contains_key(&id) {
+                    turn::resume(&broker, row);
+                }
                 session
             }
-            Accepted::Duplicate { session } => session,
+            Accepted::Duplicate { session } => {
+                let row = broker.store.turn(id).await.map_err(stored)?;
+                if let Some(row) = row.filter(|row| row.state != TurnState::Ended)
+                    && !broker.turns.borrow().contains_key(&id)
+                {
+                    turn::resume(&broker, row);
+                }
+                session
+            }
             Accepted::NotYours => {
                 return Err(("no-such-session", format!("there is no session {session}")));
             }

@@ -5,7 +5,9 @@
 //! Leaving a stage out does not compile.
 
 use crate::answer::Asked;
-use crate::{approval, broker, card};
+use crate::mind::Gone;
+use crate::turn::News;
+use crate::{approval, broker, card, violation};
 use carapace_contract::control::Tell;
 use carapace_contract::id::{Digest, EffectId, ToolName};
 use carapace_contract::tool::{Invocation, Place, Tool};
@@ -15,6 +17,12 @@ use carapace_policy::{Judgement, Refusal, judge};
 use carapace_store::{EffectState, KnownEffect, Note, Recorded, StoreError};
 use serde_json::{Value, json};
 use std::time::Instant;
+
+/// Bytes of a call's arguments that are kept until the turn ends.
+const KEPT_ARGUMENTS: usize = 256 * 1024;
+
+/// Refusals in one turn: a mind that goes on after so many is not reasoning, and each costs a record.
+const REFUSALS: u32 = 1000;
 
 /// One tool call, from claim to result.
 async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<String, ErrorWord> {
@@ -43,9 +51,13 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
     };
 
     // 4 authorize: grants, rate, freeze
+    let about = claim.alleged().clone();
     let permit = match authorize(asked, claim) {
         Judgement::Allow(permit) => permit,
-        Judgement::Refuse(refusal) => return Err(refusal_word(4, &refusal)),
+        Judgement::Refuse(refusal) => {
+            keep_refusal(asked, &about).await;
+            return Err(refusal_word(4, &refusal));
+        }
         // 5 confirm: a person, shown exactly this
         Judgement::Ask(question) => approval::confirm(asked, question).await?,
     };
@@ -58,7 +70,27 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
         .await
         .map_err(|error| store_word(&error))?;
     asked.broker.mark_activity();
+    if asked.broker.frozen.get() || asked.turn.is_cancelled() {
+        return Err(never_begun(asked, &recorded).await);
+    }
     route(asked, recorded).await
+}
+
+/// What was recorded and then stopped was not done, and that is known.
+async fn never_begun(asked: &Asked, recorded: &Recorded<Invocation>) -> ErrorWord {
+    let call = recorded.what();
+    let word = ErrorWord::new(Code::Cancelled, 6, "it was stopped before it was begun");
+    let result = json!({ "error": word });
+    let outward = call.effects.is_outward();
+    if let Err(error) = asked
+        .broker
+        .store
+        .finish(call.effect, outward, EffectState::Failed, Some(result))
+        .await
+    {
+        eprintln!("the end of a call was not kept: {error}");
+    }
+    word
 }
 
 /// The same call asked twice is one call: a mind that replaces a lost one gets the outcome of
@@ -69,7 +101,9 @@ pub(crate) async fn once(
     arguments: Claim<Value>,
 ) -> Result<String, ErrorWord> {
     let key = (asked.within.clone(), asked.call.clone());
-    let digest = Digest::of(format!("{tool} {}", arguments.alleged()).as_bytes());
+    let text = format!("{tool} {}", arguments.alleged());
+    let (digest, length) = (Digest::of(text.as_bytes()), text.len());
+    drop(text);
     if let Some((same, mut outcome)) = asked.turn.under_way(&key) {
         if same != digest {
             return Err(ErrorWord::new(
@@ -86,7 +120,13 @@ pub(crate) async fn once(
     let tell = asked.turn.begin(key.clone(), digest);
     // Its own task: it goes on where the one who asked is lost.
     let work = tokio::task::spawn_local(async move {
-        let alleged = arguments.alleged().clone();
+        // What the offline answers look at later; long ones are not its own.
+        let alleged = arguments.alleged();
+        let alleged = if length > KEPT_ARGUMENTS {
+            Value::Null
+        } else {
+            alleged.clone()
+        };
         let outcome = pass(&asked, tool.clone(), arguments).await;
         asked.turn.called(&asked, &tool, alleged, &outcome);
         let _ = tell.send(Some(outcome.clone()));
@@ -96,7 +136,7 @@ pub(crate) async fn once(
     work.await.unwrap_or_else(|_| Err(gone()))
 }
 
-fn gone() -> ErrorWord {
+pub(crate) fn gone() -> ErrorWord {
     ErrorWord::new(
         Code::HandlerError,
         6,
@@ -202,24 +242,13 @@ fn authorize(asked: &Asked, claim: Claim<Invocation>) -> Judgement<Invocation> {
         });
     match &judgement {
         Judgement::Refuse(refusal) => {
-            note_refusal(asked, about.effect, about.tool.as_str(), refusal);
-            keep_refusal(asked, about);
+            note_refusal(asked, about.effect, about.tool.as_str(), refusal)
         }
         Judgement::Allow(_) | Judgement::Ask(_) => {
             let _ = asked.live.bucket.borrow_mut().take(broker::now_ms());
         }
     }
     judgement
-}
-
-/// Keeps the row of a refused call, so that `carapace effects` shows it.
-fn keep_refusal(asked: &Asked, call: Invocation) {
-    let store = asked.broker.store.clone();
-    tokio::task::spawn_local(async move {
-        if let Err(error) = store.judged(&call, false).await {
-            eprintln!("a refusal was not kept in the list of effects: {error}");
-        }
-    });
 }
 
 /// Carries out what is on record, and keeps its outcome before telling it.
@@ -273,6 +302,13 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
     outcome
 }
 
+/// Keeps the row of a refused call, so that `carapace effects` shows it.
+async fn keep_refusal(asked: &Asked, call: &Invocation) {
+    if let Err(error) = asked.broker.store.judged(call, false).await {
+        eprintln!("a refusal was not kept in the list of effects: {error}");
+    }
+}
+
 fn settled(outcome: Result<String, ErrorWord>) -> (EffectState, Result<String, ErrorWord>) {
     (
         if outcome.is_ok() {
@@ -284,7 +320,7 @@ fn settled(outcome: Result<String, ErrorWord>) -> (EffectState, Result<String, E
     )
 }
 
-fn stored_outcome(result: &Value) -> Result<String, ErrorWord> {
+pub(crate) fn stored_outcome(result: &Value) -> Result<String, ErrorWord> {
     match (
         result.get("ok").and_then(Value::as_str),
         result.get("error"),
@@ -299,6 +335,14 @@ fn stored_outcome(result: &Value) -> Result<String, ErrorWord> {
 
 /// A refusal, on record and shown.
 pub(crate) fn note_refusal(asked: &Asked, effect: EffectId, what: &str, refusal: &Refusal) {
+    if asked.turn.count_refusal() > REFUSALS {
+        let what = format!("it goes on after {REFUSALS} refusals in one turn");
+        violation::punish(&asked.broker, asked.session, asked.worker, &what);
+        asked
+            .turn
+            .news(News::MindGone(asked.worker, Gone::Violation(what)));
+        return;
+    }
     asked.broker.note(Note::Refused {
         effect,
         session: asked.session,

@@ -38,7 +38,13 @@ const REPORT: usize = 600 * 1024;
 
 /// The hands of one session, if they run.
 #[derive(Default)]
-pub(crate) struct HandsSlot(Mutex<Option<Rc<Hands>>>);
+pub(crate) struct HandsSlot {
+    there: RefCell<Option<Rc<Hands>>>,
+    /// One start at a time; nothing but a start waits for it.
+    starting: Mutex<()>,
+    /// How often the hands were ended: a start that was under way then is given up.
+    ends: Cell<u64>,
+}
 
 struct Running {
     answer: oneshot::Sender<Result<String, ErrorWord>>,
@@ -54,6 +60,8 @@ struct Hands {
     /// Calls that were given up; each may still report once before the end.
     late: RefCell<HashSet<CallId>>,
     gone: Cell<bool>,
+    /// Replies under way to requests of calls that have ended.
+    orphans: Rc<Cell<usize>>,
 }
 
 impl HandsSlot {
@@ -80,18 +88,36 @@ impl HandsSlot {
     }
 
     async fn take(&self, asked: &Asked) -> Result<Rc<Hands>, Failure> {
-        let mut slot = self.0.lock().await;
-        if let Some(hands) = slot.as_ref().filter(|hands| !hands.gone.get()) {
-            return Ok(Rc::clone(hands));
+        let _one = self.starting.lock().await;
+        let stopped = || asked.broker.frozen.get() || asked.turn.is_cancelled();
+        if stopped() {
+            return Err(Failure::Stopping);
         }
+        let there = self
+            .there
+            .borrow()
+            .clone()
+            .filter(|hands| !hands.gone.get());
+        if let Some(hands) = there {
+            return Ok(hands);
+        }
+        let ends = self.ends.get();
         let hands = launch(asked).await?;
-        *slot = Some(Rc::clone(&hands));
+        if stopped() || self.ends.get() != ends {
+            hands.gone.set(true);
+            asked.broker.launcher.kill(hands.worker);
+            return Err(Failure::Stopping);
+        }
+        *self.there.borrow_mut() = Some(Rc::clone(&hands));
         Ok(hands)
     }
 
     /// Ends the hands of the session.
-    pub(crate) async fn end(&self, broker: &crate::broker::Broker) {
-        if let Some(hands) = self.0.lock().await.take() {
+    pub(crate) fn end(&self, broker: &crate::broker::Broker) {
+        self.ends.set(self.ends.get() + 1);
+        let there = self.there.borrow_mut().take();
+        if let Some(hands) = there {
+            hands.gone.set(true);
             broker.launcher.kill(hands.worker);
         }
     }
@@ -108,6 +134,7 @@ async fn launch(asked: &Asked) -> Result<Rc<Hands>, Failure> {
         running: RefCell::default(),
         late: RefCell::default(),
         gone: Cell::new(false),
+        orphans: Rc::default(),
     });
     asked.broker.note(Note::Launched {
         session: Some(asked.session),
@@ -165,6 +192,14 @@ impl Hands {
             )
         };
         let name: CallId = call.effect.to_string().parse().map_err(|_| lost())?;
+        if asked.broker.frozen.get() || asked.turn.is_cancelled() {
+            // Never begun: that is known.
+            return Ok(Err(ErrorWord::new(
+                Code::Cancelled,
+                6,
+                "it was stopped before it was begun",
+            )));
+        }
         let most = asked.broker.config.limits.exec_seconds;
         let seconds = match call.arguments.get("seconds").and_then(Value::as_u64) {
             Some(seconds) => seconds.min(most),
@@ -291,16 +326,12 @@ impl Hands {
         let Some(outer) = running.get(&within) else {
             // Its call has just ended; the program may not know yet.
             drop(running);
-            self.reply(
-                call,
-                within,
-                std::future::ready(Err(ErrorWord::new(
-                    Code::Cancelled,
-                    2,
-                    "the call has ended",
-                ))),
-                None,
-            );
+            let count = Rc::clone(&self.orphans);
+            if count.get() >= INSIDE_IN_FLIGHT {
+                return Err("many requests from calls that have ended".to_owned());
+            }
+            let ended = ErrorWord::new(Code::Cancelled, 2, "the call has ended");
+            self.reply(call, within, std::future::ready(Err(ended)), count);
             return Ok(());
         };
         if !outer.ipc {
@@ -321,7 +352,7 @@ impl Hands {
                     2,
                     "there is no such topic or tool in here",
                 );
-                self.reply(call, within, std::future::ready(Err(error)), Some(count));
+                self.reply(call, within, std::future::ready(Err(error)), count);
                 return Ok(());
             }
         };
@@ -333,7 +364,7 @@ impl Hands {
             ..asked
         };
         let work = answer::answer(asked, topic, Claim::new(request.arguments));
-        self.reply(call, within, work, Some(count));
+        self.reply(call, within, work, count);
         Ok(())
     }
 
@@ -342,18 +373,15 @@ impl Hands {
         call: CallId,
         within: CallId,
         work: impl Future<Output = Result<Value, ErrorWord>> + 'static,
-        count: Option<Rc<Cell<usize>>>,
+        count: Rc<Cell<usize>>,
     ) {
         let hands = Rc::clone(self);
-        if let Some(count) = &count {
-            count.set(count.get() + 1);
-        }
+        count.set(count.get() + 1);
         tokio::task::spawn_local(async move {
             let word = answer::reply_word(&call, Some(&within), work.await);
-            if let Some(count) = count {
-                count.set(count.get() - 1);
-            }
+            // A reply that waits to be written is still in flight.
             hands.wire.say(word).await;
+            count.set(count.get() - 1);
         });
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Launched {
 pub(crate) struct Launcher {
     link: Rc<UnixStream>,
     next: Cell<u64>,
+    unsent: RefCell<Vec<Order>>,
     asked: RefCell<HashMap<u64, oneshot::Sender<Result<Launched, Failure>>>>,
     running: RefCell<HashMap<u64, watch::Sender<Ending>>>,
 }
@@ -52,6 +53,7 @@ pub(crate) fn open(link: OwnedFd) -> io::Result<(Launcher, Notices)> {
     let launcher = Launcher {
         link: Rc::clone(&link),
         next: Cell::new(1),
+        unsent: RefCell::default(),
         asked: RefCell::default(),
         running: RefCell::default(),
     };
@@ -69,19 +71,42 @@ impl Launcher {
         let request = self.next.replace(self.next.get() + 1);
         let (answer, wait) = oneshot::channel();
         self.asked.borrow_mut().insert(request, answer);
-        self.order(&Order::Launch {
+        if !self.order(&Order::Launch {
             request,
             kind,
             group: 0,
-        });
-        wait.await.unwrap_or(Err(Failure::Stopping))
+        }) {
+            self.asked.borrow_mut().remove(&request);
+            return Err(Failure::Limit);
+        }
+        match tokio::time::timeout(LAUNCH, wait).await {
+            Ok(told) => told.unwrap_or(Err(Failure::Stopping)),
+            Err(_) => {
+                // A process that comes after all is ended when it is announced.
+                self.asked.borrow_mut().remove(&request);
+                Err(Failure::Cage)
+            }
+        }
     }
 
-    /// Asks for the end of a process.
+    /// Asks for the end of a process; again later where the order was not taken.
     pub(crate) fn kill(&self, worker: WorkerId) {
-        self.order(&Order::Kill {
+        let order = Order::Kill {
             number: worker.number,
-        });
+        };
+        if !self.order(&order) {
+            self.unsent.borrow_mut().push(order);
+        }
+    }
+
+    /// Sends the orders that were not taken before.
+    pub(crate) fn send_again(&self) {
+        let unsent = std::mem::take(&mut *self.unsent.borrow_mut());
+        for order in unsent {
+            if !self.order(&order) {
+                self.unsent.borrow_mut().push(order);
+            }
+        }
     }
 
     /// Says where the audit chain is.
@@ -89,14 +114,18 @@ impl Launcher {
         self.order(&Order::Anchor { count, head });
     }
 
-    /// The supervisor reads in a loop of its own and its queue holds more than is ever under way;
-    /// where it does not take an order, it is gone, and the end of the link says so.
-    fn order(&self, order: &Order) {
-        if let Err(error) = send(&*self.link, &order.encode(), SendFlags::NOSIGNAL) {
+    /// False where the supervisor does not take it now: its queue is full, or it is gone.
+    fn order(&self, order: &Order) -> bool {
+        let sent = send(&*self.link, &order.encode(), SendFlags::NOSIGNAL);
+        if let Err(error) = &sent {
             eprintln!("an order to the supervisor was not taken: {error}");
         }
+        sent.is_ok()
     }
 }
+
+/// Until a launch that was ordered counts as failed: the supervisor gives a process 5 s to start.
+const LAUNCH: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// How often a launch is tried: a process may die while it starts without its cage being at fault.
 const TRIES: u32 = 3;
@@ -105,9 +134,12 @@ const TRIES: u32 = 3;
 pub(crate) async fn launch(broker: &Broker, kind: Kind) -> Result<Launched, Failure> {
     let mut tried = 0;
     loop {
+        if broker.frozen.get() {
+            return Err(Failure::Stopping);
+        }
         tried += 1;
         match broker.launcher.launch(kind).await {
-            Err(Failure::Limit) if tried < TRIES => broker.hibernate(0).await,
+            Err(Failure::Limit) if tried < TRIES => broker.hibernate(0),
             Err(Failure::Cage | Failure::SelfCheck | Failure::Attestation) if tried < TRIES => {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
@@ -162,7 +194,13 @@ pub(crate) async fn follow(broker: &Rc<Broker>, notices: Notices) {
                 }
             }
             Notice::Drain => return,
-            Notice::Panic => turn::freeze(broker, "the supervisor").await,
+            Notice::Panic => {
+                // Its own task: what is frozen may wait for a notice that comes through here.
+                let broker = Rc::clone(broker);
+                tokio::task::spawn_local(
+                    async move { turn::freeze(&broker, "the supervisor").await },
+                );
+            }
         }
     }
 }

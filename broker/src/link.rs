@@ -5,6 +5,7 @@
 
 use carapace_ipc_proto::broker_link;
 use carapace_ipc_proto::limits;
+use carapace_ipc_proto::link::LinkError;
 use carapace_ipc_proto::words::Word;
 use std::rc::Rc;
 use tokio::sync::{mpsc, watch};
@@ -29,7 +30,10 @@ impl Wire {
                 };
                 outcome = sender.send(&frame).await;
             }
-            if let Err(error) = outcome {
+            // That the other end is gone is the listener's to explain.
+            if let Err(error) = outcome
+                && !matches!(error, LinkError::Closed)
+            {
                 let _ = tell.send(Some(error.to_string()));
             }
         });

@@ -49,8 +49,11 @@ pub(crate) async fn launch(
     session: SessionId,
 ) -> Result<Rc<Mind>, Failure> {
     let launched = launcher::launch(broker, Kind::Worker).await?;
-    let adopted = broker_link::adopt(launched.channel, Peer::Process(launched.pid))
-        .map_err(|_| Failure::Cage)?;
+    let adopted =
+        broker_link::adopt(launched.channel, Peer::Process(launched.pid)).map_err(|_| {
+            broker.launcher.kill(launched.worker);
+            Failure::Cage
+        })?;
     let (receiver, sender) = adopted;
     let mind = Rc::new(Mind {
         worker: launched.worker,
@@ -151,6 +154,9 @@ impl Listener {
                 "there is no such topic or tool",
             )),
         };
+        if self.mind.in_flight.get() >= limits::IN_FLIGHT {
+            return Err(format!("more than {} requests at once", limits::IN_FLIGHT));
+        }
         // A turn is there: every row of the table for a mind is of phase InTurn.
         let Some(turn) = turn else {
             return match parsed {
@@ -161,9 +167,6 @@ impl Listener {
                 Ok(_) => Err(format!("{topic} is not permitted outside a turn")),
             };
         };
-        if self.mind.in_flight.get() >= limits::IN_FLIGHT {
-            return Err(format!("more than {} requests at once", limits::IN_FLIGHT));
-        }
         let asked = answer::Asked {
             broker: Rc::clone(&self.broker),
             live: Rc::clone(&self.live),
@@ -190,8 +193,9 @@ impl Listener {
         mind.in_flight.set(mind.in_flight.get() + 1);
         tokio::task::spawn_local(async move {
             let word = answer::reply_word(&call, None, work.await);
-            mind.in_flight.set(mind.in_flight.get() - 1);
+            // A reply that waits to be written is still in flight.
             mind.wire.say(word).await;
+            mind.in_flight.set(mind.in_flight.get() - 1);
         });
     }
 

@@ -26,6 +26,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 /// Minds that one turn may use up before it fails.
 const ATTEMPTS: u32 = 4;
 
+/// Starts of one turn over all restarts: a turn that takes the broker down with it ends too.
+const STARTS: u32 = 32;
+
 /// Bytes of conversation that one turn may send to a model.
 const MODEL_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -34,6 +37,12 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Events kept for a surface that comes back; older deltas are dropped first.
 const KEPT: usize = 4096;
+
+/// Calls of one turn that its conversation and the offline answers remember.
+const CALLS: usize = 1024;
+
+/// Bytes of all results together that they remember; later ones are named, not quoted.
+const RESULTS: usize = 8 * 1024 * 1024;
 
 /// Bytes of the final text.
 const FINAL_TEXT: usize = 256 * 1024;
@@ -57,9 +66,11 @@ struct UnderWay {
 
 #[derive(Default)]
 struct Progress {
-    answers: Vec<Answer>,
+    answers: Vec<(CallId, Answer)>,
     results: HashMap<String, String>,
-    done: Vec<DoneCall>,
+    done: Vec<(CallId, DoneCall)>,
+    refusals: u32,
+    remembered: usize,
     said: Option<String>,
     usage: Usage,
     rounds: u32,
@@ -140,9 +151,12 @@ async fn run(
 ) -> (TurnEnd, String) {
     let broken = |what: &str| (TurnEnd::Failed, what.to_owned());
     let mut spent = 0;
+    let mut lost = 0;
     loop {
         match broker.store.start_turn(turn.id).await {
-            Ok(Some(attempt)) if attempt <= ATTEMPTS => turn.first_attempt.set(attempt == 1),
+            Ok(Some(attempt)) if attempt <= STARTS && lost < ATTEMPTS => {
+                turn.first_attempt.set(attempt == 1)
+            }
             Ok(Some(_)) => {
                 return broken(
                     "the assistant's process was lost again and again; the turn was given up",
@@ -182,6 +196,7 @@ async fn run(
                 );
             }
             Attempt::Lost(Gone::Ended(cause)) => {
+                lost += 1;
                 turn.tell(Tell::Notice {
                     text: format!("the assistant's process was replaced: {cause}"),
                 });
@@ -447,8 +462,19 @@ impl Turn {
     pub(crate) fn settle_failed(&self) {}
 
     /// The model answered.
-    pub(crate) fn answered(&self, answer: &Answer) {
-        self.progress.borrow_mut().answers.push(answer.clone());
+    pub(crate) fn answered(&self, call: &CallId, answer: &Answer) {
+        let mut progress = self.progress.borrow_mut();
+        if progress.answers.len() < CALLS && !progress.answers.iter().any(|(name, _)| name == call)
+        {
+            progress.answers.push((call.clone(), answer.clone()));
+        }
+    }
+
+    /// Counts the refusals of the turn.
+    pub(crate) fn count_refusal(&self) -> u32 {
+        let mut progress = self.progress.borrow_mut();
+        progress.refusals = progress.refusals.saturating_add(1);
+        progress.refusals
     }
 
     /// A tool call of the mind has an outcome.
@@ -463,34 +489,60 @@ impl Turn {
             return;
         }
         let mut progress = self.progress.borrow_mut();
-        let text = match outcome {
-            Ok(text) => text.clone(),
-            Err(error) => format!("error {error}"),
+        let is_known = progress.results.contains_key(asked.call.as_str());
+        if !is_known && progress.results.len() >= CALLS {
+            return;
+        }
+        let (text, kept) = match outcome {
+            Ok(text) => (text.clone(), Outcome::Ok(text.clone())),
+            Err(error) => {
+                let kept = match error.code {
+                    Code::ConfirmationDenied
+                    | Code::ConfirmationTimeout
+                    | Code::Unauthorized
+                    | Code::RateLimited
+                    | Code::BudgetExceeded => Outcome::Refused(error.message.clone()),
+                    _ => Outcome::Failed(error.message.clone()),
+                };
+                (format!("error {error}"), kept)
+            }
         };
+        let (text, kept) = if is_known || progress.remembered + text.len() <= RESULTS {
+            (text, kept)
+        } else {
+            let short = "(done; the result was too long to keep)".to_owned();
+            (short.clone(), Outcome::Ok(short))
+        };
+        let call = DoneCall {
+            name: tool.as_str().to_owned(),
+            arguments,
+            outcome: kept,
+        };
+        if is_known {
+            if let Some((_, old)) = progress
+                .done
+                .iter_mut()
+                .find(|(name, _)| *name == asked.call)
+            {
+                *old = call;
+            }
+        } else {
+            progress.remembered += text.len();
+            progress.done.push((asked.call.clone(), call));
+        }
         progress
             .results
             .insert(asked.call.as_str().to_owned(), text);
-        let outcome = match outcome {
-            Ok(text) => Outcome::Ok(text.clone()),
-            Err(error) => match error.code {
-                Code::ConfirmationDenied
-                | Code::ConfirmationTimeout
-                | Code::Unauthorized
-                | Code::RateLimited
-                | Code::BudgetExceeded => Outcome::Refused(error.message.clone()),
-                _ => Outcome::Failed(error.message.clone()),
-            },
-        };
-        progress.done.push(DoneCall {
-            name: tool.as_str().to_owned(),
-            arguments,
-            outcome,
-        });
     }
 
     /// The calls of this attempt that have an outcome, in the order in which they got it.
     pub(crate) fn done_calls(&self) -> Vec<DoneCall> {
-        self.progress.borrow().done.clone()
+        self.progress
+            .borrow()
+            .done
+            .iter()
+            .map(|(_, call)| call.clone())
+            .collect()
     }
 
     pub(crate) fn say(&self, text: String) {
@@ -537,6 +589,7 @@ impl Turn {
         progress.answers.clear();
         progress.results.clear();
         progress.done.clear();
+        progress.remembered = 0;
         progress.said = None;
     }
 
@@ -559,6 +612,7 @@ impl Turn {
         let with_calls = progress
             .answers
             .iter()
+            .map(|(_, answer)| answer)
             .filter(|answer| !answer.tool_calls.is_empty());
         for (round, answer) in with_calls.enumerate() {
             messages.push(Message {
@@ -606,7 +660,7 @@ pub(crate) async fn freeze(broker: &Rc<Broker>, approver: &str) {
         if let Some(mind) = mind {
             broker.launcher.kill(mind.worker);
         }
-        live.hands.end(broker).await;
+        live.hands.end(broker);
     }
     if let Err(error) = broker.store.void_all().await {
         eprintln!("open questions were not closed: {error}");

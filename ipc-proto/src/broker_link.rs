@@ -140,11 +140,13 @@ fn read_checked(
     room: &mut [u8],
 ) -> io::Result<Result<usize, Breach>> {
     let mut ancillary = nix::cmsg_space!(UnixCredentials);
+    // Without room for ancillary data the kernel drops what came along, and says so.
+    let space = matches!(peer, Peer::Process(_)).then_some(ancillary.as_mut_slice());
     let mut parts = [IoSliceMut::new(room)];
     let message = recvmsg::<()>(
         stream.as_raw_fd(),
         &mut parts,
-        Some(&mut ancillary),
+        space,
         MsgFlags::MSG_CMSG_CLOEXEC,
     )?;
     if message.flags.contains(MsgFlags::MSG_CTRUNC) {

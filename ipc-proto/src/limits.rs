@@ -42,4 +42,4 @@ pub const IN_FLIGHT: usize = 32;
 pub const DELTA: usize = 64 * 1024;
 
 /// Frames waiting to be written to one peer: beyond it the peer is too slow and is closed.
-pub const OUTBOX: usize = 256;
+pub const OUTBOX: usize = 32;

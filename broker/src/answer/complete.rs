@@ -8,7 +8,7 @@ use carapace_contract::id::{Digest, EffectId};
 use carapace_contract::model::{Answer, Completion};
 use carapace_contract::tool::Tool;
 use carapace_ipc_proto::error::{Code, ErrorWord};
-use carapace_ipc_proto::words::{Reply, Word};
+use carapace_ipc_proto::words::{Reply, Word, topic};
 use carapace_ipc_proto::{Claim, limits};
 use carapace_policy::{Judgement, ModelCall, judge};
 use carapace_providers::openai_compatible::{self, Decoder, Endpoint, Piece};
@@ -18,20 +18,61 @@ use serde_json::{Value, json};
 /// Tokens an answer may have where the worker does not say.
 const ANSWER_TOKENS: u32 = 4096;
 
+/// One model call. A mind that replaces one that was lost gets the answer of what is under way.
 pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Value, ErrorWord> {
+    let key = (asked.within.clone(), asked.call.clone());
+    let digest = Digest::of(topic::MODEL_COMPLETE.as_bytes());
+    let text = if let Some((same, mut outcome)) = asked.turn.under_way(&key) {
+        if same != digest {
+            return Err(ErrorWord::new(
+                Code::ValidationFailed,
+                3,
+                "another call is under way under this name",
+            ));
+        }
+        match outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(desk::gone())),
+            Err(_) => Err(desk::gone()),
+        }
+    } else {
+        let tell = asked.turn.begin(key.clone(), digest);
+        // Its own task: it goes on where the mind is lost.
+        let work = tokio::task::spawn_local(async move {
+            let outcome = complete(&asked, arguments)
+                .await
+                .map(|answer| answer.to_string());
+            let _ = tell.send(Some(outcome.clone()));
+            asked.turn.ended(&key);
+            outcome
+        });
+        work.await.unwrap_or_else(|_| Err(desk::gone()))
+    };
+    text.and_then(|text| serde_json::from_str(&text).map_err(|_| desk::gone()))
+}
+
+async fn complete(asked: &Asked, arguments: Claim<Value>) -> Result<Value, ErrorWord> {
     let bytes = serde_json_length(arguments.alleged());
     let completion: Claim<Completion> = form(arguments)?;
     let completion = completion.into_alleged();
     let broker = &asked.broker;
 
-    // A mind that replaces one that was lost asks again what is already answered.
-    if let Some(known) = desk::known(&asked).await?
-        && known.state == EffectState::Done
-        && let Some(result) = known.result
-        && let Ok(answer) = serde_json::from_value::<Answer>(result.clone())
-    {
-        asked.turn.answered(&answer);
-        return Ok(result);
+    // What was answered before is answered from the record.
+    if let Some(known) = desk::known(asked).await? {
+        match (known.state, known.result) {
+            (EffectState::Refused | EffectState::Asked, _) => {}
+            (EffectState::Done, Some(result)) => {
+                let answer: Answer =
+                    serde_json::from_value(result.clone()).map_err(|_| desk::gone())?;
+                asked.turn.answered(&asked.call, &answer);
+                return Ok(result);
+            }
+            (_, Some(result)) => {
+                return Err(desk::stored_outcome(&result)
+                    .err()
+                    .unwrap_or_else(desk::gone));
+            }
+            (_, None) => return Err(desk::gone()),
+        }
     }
 
     let most = completion.max_tokens.unwrap_or(ANSWER_TOKENS);
@@ -58,12 +99,12 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
     let permit = match judgement {
         Judgement::Allow(permit) => permit,
         Judgement::Refuse(refusal) => {
-            desk::note_refusal(&asked, effect, "model.complete", &refusal);
+            desk::note_refusal(asked, effect, "model.complete", &refusal);
             return Err(desk::refusal_word(4, &refusal));
         }
         Judgement::Ask(question) => {
             let refusal = question.expire();
-            desk::note_refusal(&asked, effect, "model.complete", &refusal);
+            desk::note_refusal(asked, effect, "model.complete", &refusal);
             return Err(desk::refusal_word(4, &refusal));
         }
     };
@@ -76,12 +117,12 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
         .map_err(|error| desk::store_word(&error))?;
     let outward = broker.endpoint.is_some();
     let outcome = match &broker.endpoint {
-        None => Ok(offline(&asked)),
-        Some(endpoint) => ask_provider(&asked, endpoint, &recorded, &completion, most).await,
+        None => Ok(offline(asked)),
+        Some(endpoint) => ask_provider(asked, endpoint, &recorded, &completion, most).await,
     };
     let stored = match &outcome {
         Ok(answer) => (EffectState::Done, serde_json::to_value(answer).ok()),
-        Err(_) => (EffectState::Failed, None),
+        Err(error) => (EffectState::Failed, Some(json!({ "error": error }))),
     };
     if let Err(error) = broker
         .store
@@ -93,7 +134,7 @@ pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Valu
     match outcome {
         Ok(answer) => {
             asked.turn.settle(reserved, &answer);
-            asked.turn.answered(&answer);
+            asked.turn.answered(&asked.call, &answer);
             Ok(stored.1.unwrap_or_else(|| json!({})))
         }
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use crate::db::{DbError, stored};
 use carapace_contract::id::{Code, Digest, GroupId, ToolName};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// One standing grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +76,15 @@ pub(crate) fn list(db: &Connection, now: i64) -> Result<Vec<AlwaysGrant>, DbErro
 
 /// The shape that is no longer allowed, or `None` where no grant of this code was in force.
 pub(crate) fn revoke(db: &Connection, code: &Code, now: i64) -> Result<Option<Digest>, DbError> {
-    let shape: Option<String> = db
-        .prepare_cached(
-            "UPDATE always SET revoked = ?2 WHERE code = ?1 AND revoked IS NULL RETURNING shape",
-        )?
-        .query_row(params![code.as_str(), now], |row| row.get(0))
-        .optional()?;
+    // All of the shape: the same call may have been allowed for good twice.
+    let mut statement = db.prepare_cached(
+        "UPDATE always SET revoked = ?2 WHERE revoked IS NULL
+         AND shape = (SELECT shape FROM always WHERE code = ?1 AND revoked IS NULL) RETURNING shape",
+    )?;
+    let shapes = statement
+        .query_map(params![code.as_str(), now], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let shape = shapes.into_iter().next();
     shape.map(|shape| stored("shape", &shape)).transpose()
 }
 
