@@ -3,6 +3,7 @@
 use carapace_harness::World;
 
 fn proven(world: &World) {
+    world.start();
     let proof = world
         .carapace(&["--json", "doctor", "--prove"])
         .expect(0)
