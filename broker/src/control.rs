@@ -330,6 +330,20 @@ impl Connection {
                     head: head.hash.to_string(),
                 }
             }
+            Ask::Proof { held, breached } => {
+                let result = if breached == 0 { "held" } else { "breached" }.to_owned();
+                let detail = format!(
+                    "{held} held, {breached} breached; told by {}",
+                    self.approver
+                );
+                broker
+                    .store
+                    .note_synced(Note::Proof { result, detail })
+                    .await
+                    .map_err(stored)?;
+                broker.mark_activity();
+                Tell::Ok {}
+            }
             Ask::Panic {} => {
                 turn::freeze(&broker, &self.approver).await;
                 Tell::Ok {}

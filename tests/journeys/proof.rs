@@ -38,6 +38,8 @@ fn proven(world: &World) {
         working >= 80,
         "the same attempts do get through without a cage: {working}"
     );
+    let log = std::fs::read_to_string(world.home().audit_log()).expect("a log");
+    assert!(log.contains("\"kind\":\"proof\""), "it is on record");
     let status = world.carapace(&["status"]).expect(0);
     assert!(!status.out.contains("never proven"), "{}", status.out);
 }

@@ -82,7 +82,14 @@ pub enum Ask {
     Tools {},
     /// The head of the audit chain, after bringing it to disk. Answered by [`Tell::AuditHead`].
     AuditHead {},
-    /// Refuse everything from now on, cancel all turns, revoke session grants. Answered by [`Tell::Closed`]-less [`Tell::Ok`].
+    /// Put the outcome of a proof of the cages on record. Answered by [`Tell::Ok`].
+    Proof {
+        /// Attempts that the cages held.
+        held: u64,
+        /// Attempts that got through.
+        breached: u64,
+    },
+    /// Refuse everything from now on, cancel all turns, revoke session grants. Answered by [`Tell::Ok`].
     Panic {},
 }
 

@@ -4,7 +4,8 @@ use super::Context;
 use crate::failure::{Exit, Explain, Failure};
 use crate::home::HomeError;
 use crate::screen::{self, neutral::line};
-use crate::{cage_file, config_file, files, home, supervisor};
+use crate::{broker, cage_file, config_file, files, home, supervisor};
+use carapace_contract::control::Ask;
 use carapace_jail::State;
 use carapace_jail::config::CageConfig;
 use carapace_jail::probe::{self, LayerReport, Level, Refusal};
@@ -135,6 +136,15 @@ fn prove(context: &Context, config: &CageConfig) -> Result<Exit, Failure> {
         let text = serde_json::to_vec(&proof).unwrap_or_default();
         let path = context.home.proof();
         files::replace(&path, &text).map_err(|cause| ProofError::Keep { path, cause })?;
+        // On record where the broker runs; the proof stands without it.
+        let (held, breached) = (proof.totals.held as u64, proof.totals.breached as u64);
+        let told = broker::ask(&context.home, &Ask::Proof { held, breached });
+        if let Err(error) = told {
+            screen::aside(&format!(
+                "the proof is not in the audit chain: {}\n",
+                line(&error.to_string())
+            ));
+        }
     }
     let exit = if proof.passed() {
         Exit::Done
