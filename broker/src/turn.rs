@@ -447,7 +447,8 @@ impl Turn {
         progress.bytes += bytes;
     }
 
-    /// Gives back what a model call did not use; where the vendor does not say, nothing.
+    /// Gives back what a model call did not use; where the vendor does not say, nothing. A call that
+    /// failed keeps its reservation: what it cost is not known.
     pub(crate) fn settle(&self, reserved: u64, answer: &Answer) {
         let mut progress = self.progress.borrow_mut();
         let used = answer.usage.input + answer.usage.output;
@@ -457,9 +458,6 @@ impl Turn {
         progress.usage.input += answer.usage.input;
         progress.usage.output += answer.usage.output;
     }
-
-    /// A failed call keeps its reservation: what it cost is not known.
-    pub(crate) fn settle_failed(&self) {}
 
     /// The model answered.
     pub(crate) fn answered(&self, call: &CallId, answer: &Answer) {

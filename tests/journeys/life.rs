@@ -1,11 +1,28 @@
 //! The processes: start, stop, crash, replacement; what was accepted goes on.
 
 use carapace_contract::control::{Ask, Tell, TurnEnd};
-use carapace_contract::id::TurnId;
+use carapace_contract::id::{Code, TurnId};
 use carapace_contract::verdict::Decision;
-use carapace_harness::World;
 use carapace_harness::control::{allow, no_question};
 use carapace_harness::world::{eventually, kill};
+use carapace_harness::{Control, World};
+
+/// Sends a message whose work is not granted, and waits for its question.
+fn wants_to_run(control: &mut Control) -> (TurnId, Code) {
+    let id = TurnId::random();
+    control
+        .ask(&Ask::ChatSend {
+            session: None,
+            turn: id,
+            text: "run `touch asked.txt`".into(),
+        })
+        .expect("asks");
+    loop {
+        if let Tell::Question(card) = control.hear().expect("tells") {
+            return (id, card.code);
+        }
+    }
+}
 
 #[test]
 fn status_shows_processes_layers_and_that_nothing_was_proven_yet() {
@@ -68,19 +85,7 @@ fn a_session_survives_a_restart() {
 fn a_question_survives_the_broker_and_its_answer_counts() {
     let world = World::new();
     let mut control = world.start().control();
-    let id = TurnId::random();
-    control
-        .ask(&Ask::ChatSend {
-            session: None,
-            turn: id,
-            text: "run `touch asked.txt`".into(),
-        })
-        .expect("asks");
-    let code = loop {
-        if let Tell::Question(card) = control.hear().expect("tells") {
-            break card.code;
-        }
-    };
+    let (id, code) = wants_to_run(&mut control);
     let before = world.pids("broker");
     kill(before[0]);
     eventually("another broker", || {
@@ -215,19 +220,7 @@ fn lost_hands_leave_an_effect_unknown_and_it_is_not_repeated() {
 fn a_killed_supervisor_takes_everything_with_it_and_a_start_goes_on() {
     let world = World::new();
     let mut control = world.start().control();
-    let id = TurnId::random();
-    control
-        .ask(&Ask::ChatSend {
-            session: None,
-            turn: id,
-            text: "run `touch asked.txt`".into(),
-        })
-        .expect("asks");
-    loop {
-        if let Tell::Question(_) = control.hear().expect("tells") {
-            break;
-        }
-    }
+    let (id, _) = wants_to_run(&mut control);
     let all: Vec<i32> = ["broker", "worker", "hands"]
         .iter()
         .flat_map(|name| world.pids(name))
@@ -249,19 +242,7 @@ fn a_killed_supervisor_takes_everything_with_it_and_a_start_goes_on() {
 fn panic_stops_everything_and_nothing_is_taken_until_a_restart() {
     let world = World::new();
     let mut control = world.start().control();
-    let id = TurnId::random();
-    control
-        .ask(&Ask::ChatSend {
-            session: None,
-            turn: id,
-            text: "run `touch asked.txt`".into(),
-        })
-        .expect("asks");
-    let code = loop {
-        if let Tell::Question(card) = control.hear().expect("tells") {
-            break card.code;
-        }
-    };
+    let (_, code) = wants_to_run(&mut control);
     world.carapace(&["panic"]).expect(0);
     eventually("no cage is left", || {
         (world.pids("worker").is_empty() && world.pids("hands").is_empty()).then_some(())

@@ -138,7 +138,6 @@ async fn complete(asked: &Asked, arguments: Claim<Value>) -> Result<Value, Error
             Ok(stored.1.unwrap_or_else(|| json!({})))
         }
         Err(error) => {
-            asked.turn.settle_failed();
             asked.turn.tell(Tell::Notice {
                 text: error.message.clone(),
             });
