@@ -52,7 +52,7 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
 
     // 4 authorize: grants, rate, freeze
     let about = claim.alleged().clone();
-    let permit = match authorize(asked, claim) {
+    let permit = match authorize(asked, &about, claim) {
         Judgement::Allow(permit) => permit,
         Judgement::Refuse(refusal) => {
             keep_refusal(asked, &about).await;
@@ -100,10 +100,32 @@ pub(crate) async fn once(
     tool: ToolName,
     arguments: Claim<Value>,
 ) -> Result<String, ErrorWord> {
-    let key = (asked.within.clone(), asked.call.clone());
     let text = format!("{tool} {}", arguments.alleged());
     let (digest, length) = (Digest::of(text.as_bytes()), text.len());
     drop(text);
+    join(asked, digest, async move |asked| {
+        // What the offline answers look at later; long ones are not its own.
+        let alleged = arguments.alleged();
+        let alleged = if length > KEPT_ARGUMENTS {
+            Value::Null
+        } else {
+            alleged.clone()
+        };
+        let outcome = pass(asked, tool.clone(), arguments).await;
+        asked.turn.called(asked, &tool, alleged, &outcome);
+        outcome
+    })
+    .await
+}
+
+/// Does work under the caller's name for it, or waits for the outcome of the same work that is
+/// under way. The work goes on where the one who asked is lost.
+pub(crate) async fn join(
+    asked: Asked,
+    digest: Digest,
+    work: impl AsyncFnOnce(&Asked) -> Result<String, ErrorWord> + 'static,
+) -> Result<String, ErrorWord> {
+    let key = (asked.within.clone(), asked.call.clone());
     if let Some((same, mut outcome)) = asked.turn.under_way(&key) {
         if same != digest {
             return Err(ErrorWord::new(
@@ -118,17 +140,8 @@ pub(crate) async fn once(
         };
     }
     let tell = asked.turn.begin(key.clone(), digest);
-    // Its own task: it goes on where the one who asked is lost.
     let work = tokio::task::spawn_local(async move {
-        // What the offline answers look at later; long ones are not its own.
-        let alleged = arguments.alleged();
-        let alleged = if length > KEPT_ARGUMENTS {
-            Value::Null
-        } else {
-            alleged.clone()
-        };
-        let outcome = pass(&asked, tool.clone(), arguments).await;
-        asked.turn.called(&asked, &tool, alleged, &outcome);
+        let outcome = work(&asked).await;
         let _ = tell.send(Some(outcome.clone()));
         asked.turn.ended(&key);
         outcome
@@ -233,8 +246,7 @@ pub(crate) async fn known(asked: &Asked) -> Result<Option<KnownEffect>, ErrorWor
         .map_err(|error| store_word(&error))
 }
 
-fn authorize(asked: &Asked, claim: Claim<Invocation>) -> Judgement<Invocation> {
-    let about = claim.alleged().clone();
+fn authorize(asked: &Asked, about: &Invocation, claim: Claim<Invocation>) -> Judgement<Invocation> {
     let judgement = asked
         .broker
         .with_world(&asked.live, asked.turn.budget(), |world| {

@@ -20,34 +20,14 @@ const ANSWER_TOKENS: u32 = 4096;
 
 /// One model call. A mind that replaces one that was lost gets the answer of what is under way.
 pub(super) async fn answer(asked: Asked, arguments: Claim<Value>) -> Result<Value, ErrorWord> {
-    let key = (asked.within.clone(), asked.call.clone());
     let digest = Digest::of(topic::MODEL_COMPLETE.as_bytes());
-    let text = if let Some((same, mut outcome)) = asked.turn.under_way(&key) {
-        if same != digest {
-            return Err(ErrorWord::new(
-                Code::ValidationFailed,
-                3,
-                "another call is under way under this name",
-            ));
-        }
-        match outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(desk::gone())),
-            Err(_) => Err(desk::gone()),
-        }
-    } else {
-        let tell = asked.turn.begin(key.clone(), digest);
-        // Its own task: it goes on where the mind is lost.
-        let work = tokio::task::spawn_local(async move {
-            let outcome = complete(&asked, arguments)
-                .await
-                .map(|answer| answer.to_string());
-            let _ = tell.send(Some(outcome.clone()));
-            asked.turn.ended(&key);
-            outcome
-        });
-        work.await.unwrap_or_else(|_| Err(desk::gone()))
-    };
-    text.and_then(|text| serde_json::from_str(&text).map_err(|_| desk::gone()))
+    let text = desk::join(asked, digest, async move |asked| {
+        complete(asked, arguments)
+            .await
+            .map(|answer| answer.to_string())
+    })
+    .await?;
+    serde_json::from_str(&text).map_err(|_| desk::gone())
 }
 
 async fn complete(asked: &Asked, arguments: Claim<Value>) -> Result<Value, ErrorWord> {
