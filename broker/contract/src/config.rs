@@ -2,7 +2,7 @@
 //! Every default is visible here. What confines (waivers, mounts) is not here but in `cage.toml`,
 //! which the broker cannot see.
 
-use crate::id::{Digest, ToolName};
+use crate::id::{Digest, SecretName, ToolName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -11,6 +11,9 @@ pub const MAX_CONFIG: usize = 256 * 1024;
 
 /// The text a fresh home gets: every key with its default, explained.
 pub const DEFAULT_TEXT: &str = include_str!("default-config.toml");
+
+/// The route to the model inside the broker.
+pub const OFFLINE: &str = "offline";
 
 /// Why a configuration was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +46,16 @@ pub enum ConfigError {
 pub struct Config {
     /// Which model answers.
     pub model: Model,
+    /// Lists of models, by name: the first that works answers.
+    pub routes: BTreeMap<String, Route>,
     /// Where models are, by name.
     pub providers: BTreeMap<String, Provider>,
+    /// What models cost.
+    pub prices: Vec<Price>,
+    /// What may be spent.
+    pub budgets: Vec<Budget>,
+    /// How the broker reaches the network.
+    pub network: Network,
     /// Limits of one turn and one session.
     pub limits: Limits,
     /// How questions are asked.
@@ -57,7 +68,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Model {
-    /// `offline`, or `PROVIDER:MODEL` with a provider of `[providers]`.
+    /// `offline`, `PROVIDER:MODEL` with a provider of `[providers]`, or the name of a route of `[routes]`.
     pub route: String,
 }
 
@@ -69,14 +80,103 @@ impl Default for Model {
     }
 }
 
+/// An ordered list of models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Route {
+    /// `PROVIDER:MODEL`, best first; `offline` may stand last and only reports the outage.
+    pub models: Vec<String>,
+    /// Milliseconds until the first byte of one attempt; else the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<u64>,
+    /// Milliseconds that one attempt may take; else the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+}
+
+/// One model: which provider, and its name there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelName {
+    /// A key of `[providers]`.
+    pub provider: String,
+    /// As the vendor spells it; may hold colons.
+    pub model: String,
+}
+
+impl std::fmt::Display for ModelName {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}:{}", self.provider, self.model)
+    }
+}
+
+impl std::str::FromStr for ModelName {
+    type Err = RouteError;
+    fn from_str(text: &str) -> Result<Self, RouteError> {
+        match text.split_once(':') {
+            Some((provider, model)) if !provider.is_empty() && !model.is_empty() => Ok(Self {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+            }),
+            _ => Err(RouteError::MissingModel(text.to_owned())),
+        }
+    }
+}
+
+/// Why a route leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Neither a route nor `PROVIDER:MODEL`.
+    #[error("{0:?} is no route of [routes] and not of the form PROVIDER:MODEL")]
+    UnknownRoute(String),
+    /// The model's name is missing.
+    #[error("{0:?} does not name a model: write PROVIDER:MODEL")]
+    MissingModel(String),
+    /// There is no such provider.
+    #[error("{0:?} names no provider of [providers]")]
+    ProviderNotConfigured(String),
+    /// A list without a model.
+    #[error("the route {0:?} has no models")]
+    Empty(String),
+}
+
+impl RouteError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownRoute(_) => "unknown-route",
+            Self::MissingModel(_) => "missing-model",
+            Self::ProviderNotConfigured(_) => "provider-not-configured",
+            Self::Empty(_) => "empty-route",
+        }
+    }
+}
+
 /// One place where models are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Provider {
     /// Which protocol it speaks.
     pub kind: ProviderKind,
-    /// Its address up to and without `/chat/completions`. Plain http, loopback only.
-    pub base_url: String,
+    /// Its address up to and without the protocol's own path (`/v1/messages`, `/chat/completions`); the
+    /// vendor's own where it is left out. https, or plain http to this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The secret that is sent with each request; the provider's own name where it is left out and the
+    /// kind needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretName>,
+    /// How it is sent; the kind's own way where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// AWS region (`bedrock`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Tokens that a model may think with before it answers; none where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking_tokens: Option<u32>,
+    /// How a person logs in (`auth = "oauth"`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<Oauth>,
     /// Milliseconds until the first byte of an answer.
     #[serde(default = "default_first_byte")]
     pub first_byte_ms: u64,
@@ -93,12 +193,157 @@ fn default_deadline() -> u64 {
     600_000
 }
 
-/// A protocol that providers speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A protocol that providers speak, by its name: 1 to 40 of `a-z 0-9 -`. Which names there are is
+/// known where the protocols are; an unknown one stops the broker's start with the list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProviderKind(String);
+
+impl ProviderKind {
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProviderKind {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let fits = (1..=40).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if fits {
+            Ok(Self(text))
+        } else {
+            Err("the kind of a provider has 1 to 40 of a-z 0-9 -".to_owned())
+        }
+    }
+}
+
+impl std::str::FromStr for ProviderKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<ProviderKind> for String {
+    fn from(kind: ProviderKind) -> String {
+        kind.0
+    }
+}
+
+/// How a secret is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ProviderKind {
-    /// OpenAI's chat completions, as Ollama, LM Studio, llama.cpp and vLLM serve it.
-    OpenaiCompatible,
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// The kind's own header for API keys (`x-api-key`, `x-goog-api-key`, or bearer).
+    ApiKey,
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// An OAuth access token as bearer, renewed by the broker.
+    Oauth,
+    /// AWS Signature Version 4.
+    Sigv4,
+}
+
+/// An OAuth 2.0 client (RFC 6749, with PKCE of RFC 7636 and a loopback redirect of RFC 8252).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Oauth {
+    /// Where the person logs in.
+    pub authorization_url: String,
+    /// Where codes and refresh tokens become access tokens.
+    pub token_url: String,
+    /// The client's public name.
+    pub client_id: String,
+    /// The secret that holds the client's password, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<SecretName>,
+    /// What is asked for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+}
+
+/// What one model costs, in US dollars per million tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Price {
+    /// `PROVIDER:MODEL`; a `*` at the end stands for the rest of the name.
+    pub model: String,
+    /// Tokens read.
+    pub input: f64,
+    /// Tokens written.
+    pub output: f64,
+    /// Tokens read from the vendor's cache; else as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<f64>,
+    /// Tokens written to the vendor's cache; else as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<f64>,
+    /// The day the vendor's list was read, `YYYY-MM-DD`.
+    pub as_of: String,
+}
+
+/// A limit of what may be spent on models. Several hold at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Budget {
+    /// Whose spending is added up.
+    pub per: Per,
+    /// Only this group or channel; each of them where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+    /// Over which time; from the beginning where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Every>,
+    /// US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<f64>,
+    /// Tokens, read and written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+}
+
+/// Whose spending a budget limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Per {
+    /// Each session.
+    Session,
+    /// Each group.
+    Group,
+    /// Each channel.
+    Channel,
+    /// Everything together.
+    All,
+}
+
+/// The time over which a budget adds up, by the calendar in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Every {
+    /// A day.
+    Day,
+    /// A month.
+    Month,
+}
+
+/// How the broker reaches the network.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Network {
+    /// Certificate authorities that are trusted beside the usual ones, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<String>,
+    /// `http://HOST:PORT` of an HTTP proxy that everything but this machine is reached through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Origins (`https://HOST:PORT`) in private address ranges that may be reached all the same.
+    pub private_origins: Vec<String>,
 }
 
 /// Limits of one turn and one session.
@@ -180,11 +425,32 @@ impl Config {
         Digest::of(&text)
     }
 
-    /// The provider and model of the route; `None` for `offline`.
-    pub fn route(&self) -> Option<(&str, &Provider, &str)> {
-        let (name, model) = self.model.route.split_once(':')?;
-        let provider = self.providers.get(name)?;
-        Some((name, provider, model))
+    /// The models that a route leads to, best first, with their provider. `offline` leads to none.
+    ///
+    /// # Errors
+    /// [`RouteError`] where a name leads nowhere; never a silent default.
+    pub fn candidates(&self, route: &str) -> Result<Vec<(ModelName, &Provider)>, RouteError> {
+        if route == OFFLINE {
+            return Ok(Vec::new());
+        }
+        let one = |text: &str| {
+            let name: ModelName = text.parse()?;
+            match self.providers.get(&name.provider) {
+                Some(provider) => Ok((name, provider)),
+                None => Err(RouteError::ProviderNotConfigured(name.provider)),
+            }
+        };
+        match self.routes.get(route) {
+            Some(list) if list.models.is_empty() => Err(RouteError::Empty(route.to_owned())),
+            Some(list) => list
+                .models
+                .iter()
+                .filter(|name| *name != OFFLINE)
+                .map(|name| one(name))
+                .collect(),
+            None if route.contains(':') => Ok(vec![one(route)?]),
+            None => Err(RouteError::UnknownRoute(route.to_owned())),
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -195,26 +461,46 @@ impl Config {
                 remedy: remedy.to_owned(),
             })
         };
-        if self.model.route != "offline" && self.route().is_none() {
-            return bad(
-                "model.route",
-                format!("{:?} names no provider of [providers]", self.model.route),
-                "use \"offline\", or \"PROVIDER:MODEL\" with a provider that stands under [providers]",
-            );
+        let routes = self
+            .routes
+            .keys()
+            .map(|name| (format!("routes.{name}"), name));
+        for (key, route) in routes.chain([("model.route".to_owned(), &self.model.route)]) {
+            if let Err(problem) = self.candidates(route) {
+                return bad(
+                    &key,
+                    problem.to_string(),
+                    "use \"offline\", \"PROVIDER:MODEL\" with a provider that stands under [providers], or a name of [routes]",
+                );
+            }
         }
-        if self.route().is_some_and(|(_, _, model)| model.is_empty()) {
+        if self
+            .routes
+            .keys()
+            .any(|name| name == OFFLINE || name.contains(':'))
+        {
             return bad(
-                "model.route",
-                "the model's name is empty".to_owned(),
-                "write \"PROVIDER:MODEL\"",
+                "routes",
+                "a route is called \"offline\" or has a colon in its name".to_owned(),
+                "give it another name",
             );
         }
         for (name, provider) in &self.providers {
-            if let Err(problem) = loopback_origin(&provider.base_url) {
+            if name.parse::<SecretName>().is_err() {
+                return bad(
+                    &format!("providers.{name}"),
+                    "the name cannot be used".to_owned(),
+                    "use 1 to 40 of a-z 0-9 - _ . starting with a letter or digit",
+                );
+            }
+            if let Some(base) = &provider.base_url
+                && !base.starts_with("https://")
+                && let Err(problem) = loopback_origin(base)
+            {
                 return bad(
                     &format!("providers.{name}.base-url"),
                     problem,
-                    "give a plain http address on this machine, such as http://127.0.0.1:11434/v1",
+                    "give an https address, or plain http on this machine such as http://127.0.0.1:11434/v1",
                 );
             }
             if provider.first_byte_ms == 0 || provider.deadline_ms == 0 {
@@ -222,6 +508,46 @@ impl Config {
                     &format!("providers.{name}"),
                     "a time limit is zero".to_owned(),
                     "give milliseconds above 0",
+                );
+            }
+            if provider.auth == Some(Auth::Oauth) && provider.oauth.is_none() {
+                return bad(
+                    &format!("providers.{name}.oauth"),
+                    "auth is oauth, and how to log in is not said".to_owned(),
+                    "give authorization-url, token-url and client-id",
+                );
+            }
+        }
+        for price in &self.prices {
+            let numbers = [
+                Some(price.input),
+                Some(price.output),
+                price.cache_read,
+                price.cache_write,
+            ];
+            if numbers
+                .into_iter()
+                .flatten()
+                .any(|usd| !(0.0..=100_000.0).contains(&usd))
+            {
+                return bad(
+                    &format!("prices.{}", price.model),
+                    "a price is out of range".to_owned(),
+                    "give US dollars per million tokens, 0 to 100000",
+                );
+            }
+        }
+        for budget in &self.budgets {
+            let usd = budget
+                .usd
+                .is_none_or(|usd| (0.0..=1_000_000.0).contains(&usd));
+            let named = budget.only.is_none() || matches!(budget.per, Per::Group | Per::Channel);
+            if !usd || !named || (budget.usd.is_none() && budget.tokens.is_none()) {
+                return bad(
+                    "budgets",
+                    "a budget limits nothing, or its numbers are out of range, or `only` has nothing to name"
+                        .to_owned(),
+                    "give usd (0 to 1000000) or tokens; `only` goes with per = \"group\" or \"channel\"",
                 );
             }
         }
@@ -343,7 +669,10 @@ mod tests {
             "[limits]\nrounds = 0",
             "[model]\nroute = \"nowhere:m\"",
             "[providers.a]\nkind = \"openai-compatible\"\nbase-url = \"http://10.0.0.1/v1\"",
-            "[providers.a]\nkind = \"openai-compatible\"\nbase-url = \"https://127.0.0.1/v1\"",
+            "[budgets]\nper = \"all\"",
+            "[[budgets]]\nper = \"all\"",
+            "[routes.a]\nmodels = []",
+            "[routes.a]\nmodels = [\"x:y\"]",
             "[[grants]]\ntool = \"Exec\"",
         ] {
             assert!(Config::parse(bad).is_err(), "{bad}");

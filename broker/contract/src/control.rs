@@ -2,8 +2,9 @@
 //! it tells them. JSON, one value a frame of the bounded link; the peer's uid was checked before.
 
 use crate::effects::Effects;
-use crate::id::{CallId, Code, EffectId, SessionId, ToolName, TurnId};
-use crate::model::{Message, Usage};
+use crate::id::{CallId, Code, Digest, EffectId, SecretName, SessionId, ToolName, TurnId};
+use crate::model::{Attachment, Message, Usage};
+use crate::secret::{NewSecret, Protect, SecretText};
 use crate::verdict::{Decision, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,23 @@ pub enum Ask {
         turn: TurnId,
         /// What the person typed, at most [`MAX_TEXT`] bytes.
         text: String,
+        /// Which model answers from now on in this session: a route, `PROVIDER:MODEL` or `offline`;
+        /// unchanged where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<String>,
+        /// Attachments that were handed over with [`Ask::Attach`] on this connection.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<Digest>,
+    },
+    /// A piece of a file that the next message refers to, in order. Answered by [`Tell::Ok`], the last
+    /// piece by [`Tell::Attached`].
+    Attach {
+        /// Its file name, without a path; at most 255 bytes.
+        name: String,
+        /// At most [`MAX_PIECE`] bytes of it, in base64.
+        piece: String,
+        /// Whether it is complete.
+        last: bool,
     },
     /// Follow a turn that was sent before.
     ChatAttach {
@@ -89,8 +107,169 @@ pub enum Ask {
         /// Attempts that got through.
         breached: u64,
     },
+    /// Stores a secret, or replaces one. Durable before [`Tell::Stored`].
+    SecretPut {
+        /// Its name.
+        name: SecretName,
+        /// The value.
+        secret: NewSecret,
+        /// Whether its first use in each session needs the owner's yes.
+        each_session: bool,
+        /// `https://HOST:PORT` it may be sent to; the configured origins of the providers that use it where empty.
+        origins: Vec<String>,
+        /// Keep the old value until the new one was tried ([`Ask::SecretTest`] decides).
+        staged: bool,
+    },
+    /// What the vault holds, without values. Answered by [`Tell::Secrets`].
+    Secrets {},
+    /// Removes a secret. Answered by [`Tell::Ok`].
+    SecretRemove {
+        /// Which.
+        name: SecretName,
+    },
+    /// One real call to a provider, with its secret: the list of models, or the smallest completion.
+    /// Answered by [`Tell::Tested`].
+    SecretTest {
+        /// A name of `[providers]`.
+        provider: String,
+    },
+    /// Unlocks the vault. Answered by [`Tell::Ok`].
+    Unlock {
+        /// The passphrase.
+        passphrase: SecretText,
+    },
+    /// Changes how the vault's key is kept. The old way stops working. Answered by [`Tell::Ok`].
+    Protect {
+        /// How.
+        #[serde(rename = "how")]
+        with: Protect,
+        /// Also a new key for the vault itself; everything in it is written anew.
+        rekey: bool,
+    },
+    /// Begins an OAuth login. Answered by [`Tell::Login`].
+    LoginBegin {
+        /// A name of `[providers]`.
+        provider: String,
+        /// The loopback address that the cli listens at.
+        redirect: String,
+    },
+    /// Ends an OAuth login: the broker buys the tokens and keeps them. Answered by [`Tell::Ok`].
+    LoginFinish {
+        /// As it began.
+        provider: String,
+        /// What came back beside the code.
+        state: SecretText,
+        /// The code.
+        code: SecretText,
+    },
+    /// The models of a provider, asked from it. Answered by [`Tell::Tested`].
+    Models {
+        /// A name of `[providers]`.
+        provider: String,
+    },
+    /// What was spent, and what is left. Answered by [`Tell::Spent`].
+    Usage {},
+    /// What was sent where, newest first. Answered by [`Tell::Sends`].
+    Egress {
+        /// At most this many, 1 to 1,000.
+        limit: u32,
+    },
     /// Refuse everything from now on, cancel all turns, revoke session grants. Answered by [`Tell::Ok`].
     Panic {},
+}
+
+/// The most bytes of a file in one [`Ask::Attach`].
+pub const MAX_PIECE: usize = 256 * 1024;
+
+/// A secret as a person is shown it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecretRow {
+    /// Its name.
+    pub name: SecretName,
+    /// `key`, `aws`, `oauth`, `external`.
+    pub kind: String,
+    /// Seconds since 1970 when it was first stored.
+    pub created: i64,
+    /// Seconds since 1970 when its value was last changed.
+    pub changed: i64,
+    /// Seconds since 1970 when it was last used.
+    pub used: Option<i64>,
+    /// Seconds since 1970 when it ends.
+    pub expires: Option<i64>,
+    /// Whether its first use in a session needs a yes.
+    pub each_session: bool,
+    /// Where it may be sent.
+    pub origins: Vec<String>,
+    /// The providers that use it.
+    pub providers: Vec<String>,
+    /// A newer value waits to be tried.
+    pub pending: bool,
+    /// Too short to be recognised where it should not be.
+    pub too_short: bool,
+}
+
+/// The vault as a person is shown it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VaultRow {
+    /// `open`, `locked`, `none`, `damaged`.
+    pub state: String,
+    /// `passphrase`, `key-file`, `keyring`.
+    pub kept: Vec<String>,
+    /// In a sentence: what protects it, and against what.
+    pub words: String,
+}
+
+/// What was spent against one budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BudgetRow {
+    /// In words: `all, each day`.
+    pub name: String,
+    /// Millionths of a US dollar spent or reserved.
+    pub usd: u64,
+    /// The limit, in millionths of a US dollar.
+    pub usd_limit: Option<u64>,
+    /// Tokens spent or reserved.
+    pub tokens: u64,
+    /// The limit.
+    pub tokens_limit: Option<u64>,
+}
+
+/// What one model cost over a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpentRow {
+    /// The day in UTC, `YYYY-MM-DD`.
+    pub day: String,
+    /// `PROVIDER:MODEL`.
+    pub model: String,
+    /// Calls.
+    pub calls: u64,
+    /// Tokens.
+    pub usage: Usage,
+    /// Millionths of a US dollar; `None` where no price is known.
+    pub usd: Option<u64>,
+}
+
+/// One request that left the broker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SendRow {
+    /// The effect it belongs to.
+    pub effect: EffectId,
+    /// Seconds since 1970.
+    pub at: i64,
+    /// Where to: scheme, host and port.
+    pub origin: String,
+    /// `model`, `test`, `models`, `login`, `renewal`.
+    pub purpose: String,
+    /// The session that caused it.
+    pub session: Option<SessionId>,
+    /// The secret that was on it.
+    pub secret: Option<SecretName>,
+    /// Bytes of the body that went out.
+    pub sent: u64,
+    /// Bytes of the body that came back.
+    pub received: u64,
+    /// The HTTP status, or what went wrong.
+    pub outcome: String,
 }
 
 /// One tool as a person is shown it.
@@ -133,6 +312,16 @@ pub struct QuestionCard {
     pub state: String,
     /// Who answered, where somebody did.
     pub approver: Option<String>,
+}
+
+impl QuestionCard {
+    /// The name that a request to a model goes by.
+    pub const MODEL_CALL: &str = "model.complete";
+
+    /// Whether it can be allowed for good: the use of a secret is allowed for a session at most.
+    pub fn may_last(&self) -> bool {
+        self.tool.as_str() != Self::MODEL_CALL
+    }
 }
 
 /// A session in a list.
@@ -208,6 +397,12 @@ pub enum Tell {
         audit: u64,
         /// True after `panic`.
         frozen: bool,
+        /// `open`, `locked`, `none`, `damaged`.
+        #[serde(default)]
+        vault: String,
+        /// Models that failed again and again and are left alone now.
+        #[serde(default)]
+        resting: Vec<String>,
         /// Protocol violations since the broker started.
         violations: u64,
     },
@@ -312,6 +507,55 @@ pub enum Tell {
     Tools {
         /// By name.
         rows: Vec<ToolRow>,
+    },
+    /// The file is there, whole.
+    Attached {
+        /// What it is.
+        attachment: Attachment,
+    },
+    /// The secret is stored.
+    Stored {
+        /// Where it may be sent.
+        origins: Vec<String>,
+        /// Too short to be recognised where it should not be.
+        too_short: bool,
+    },
+    /// The vault and what it holds.
+    Secrets {
+        /// The vault.
+        vault: VaultRow,
+        /// By name.
+        rows: Vec<SecretRow>,
+    },
+    /// A provider answered.
+    Tested {
+        /// Which.
+        provider: String,
+        /// Where it is.
+        origin: String,
+        /// Its models, where it has a list.
+        models: Vec<String>,
+        /// Milliseconds until the answer was whole.
+        millis: u64,
+    },
+    /// Where the person logs in.
+    Login {
+        /// The address for the browser.
+        url: String,
+        /// What must come back beside the code.
+        state: SecretText,
+    },
+    /// What was spent.
+    Spent {
+        /// Each budget.
+        budgets: Vec<BudgetRow>,
+        /// By day and model, newest first.
+        rows: Vec<SpentRow>,
+    },
+    /// What was sent.
+    Sends {
+        /// Newest first.
+        rows: Vec<SendRow>,
     },
     /// The head of the audit chain: an anchor that can be kept elsewhere.
     AuditHead {

@@ -5,6 +5,20 @@ use std::path::{Path, PathBuf};
 /// The most bytes a Unix socket's path may have (`sun_path` without its final NUL).
 pub const MAX_SOCKET_PATH: usize = 107;
 
+/// The broker's descriptor of [`Home::vault_key`], for reading; not open where there is none.
+pub const VAULT_KEY_FD: i32 = 8;
+
+/// The broker's descriptor of the keyslot, always open: a memory file that outlives the broker, in
+/// which it leaves the key of the unlocked vault for the broker that replaces it.
+///
+/// It has exactly [`KEYSLOT`] bytes, zeros at first, and cannot be made longer or shorter. All brokers
+/// share its offset: read and write it with `pread` and `pwrite`. Zeros mean that the vault is
+/// locked; who locks it writes them. What the bytes mean is the vault's affair.
+pub const KEYSLOT_FD: i32 = 9;
+
+/// The bytes of the keyslot.
+pub const KEYSLOT: usize = 4096;
+
 /// The owner's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home(PathBuf);
@@ -36,6 +50,19 @@ impl Home {
     /// `cage.toml`: waivers and mounts; the broker cannot see it.
     pub fn cage(&self) -> PathBuf {
         self.0.join("cage.toml")
+    }
+
+    /// Keys of the owner; the broker cannot see the folder.
+    ///
+    /// The supervisor opens what the broker needs of it and hands over the descriptor; it reads none.
+    pub fn key_dir(&self) -> PathBuf {
+        self.0.join("key")
+    }
+
+    /// The key that opens the vault without a passphrase, where the owner wants that: a regular file
+    /// of the owner, 0600. The broker has it as descriptor [`VAULT_KEY_FD`] if it exists.
+    pub fn vault_key(&self) -> PathBuf {
+        self.key_dir().join("vault.key")
     }
 
     /// Where the audit chain is anchored; the broker cannot see it.

@@ -185,7 +185,9 @@ impl From<GroupId> for String {
     }
 }
 
-/// A tool's fully qualified name: 1 to 64 of `a-z 0-9 _ .`, starting with a letter.
+/// A tool's fully qualified name: 1 to 64 of `a-z 0-9 _ .`, starting with a letter. Dots and underscores do not
+/// follow each other, and the name still has at most 64 letters when each dot is written as two:
+/// vendors know no dot, and the name must come back as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ToolName(String);
@@ -206,7 +208,11 @@ impl fmt::Display for ToolName {
 impl FromStr for ToolName {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let fits = (1..=64).contains(&text.len())
+        let dots = text.bytes().filter(|byte| *byte == b'.').count();
+        let fits = (1..=64).contains(&(text.len() + dots))
+            && !["__", "_.", "._", ".."]
+                .iter()
+                .any(|pair| text.contains(pair))
             && text.as_bytes()[0].is_ascii_lowercase()
             && text
                 .bytes()
@@ -217,7 +223,7 @@ impl FromStr for ToolName {
             Err(BadId {
                 kind: "tool name",
                 found: text.chars().take(80).collect(),
-                expected: "1 to 64 of a-z 0-9 _ . starting with a letter",
+                expected: "1 to 64 of a-z 0-9 _ . starting with a letter, no two signs in a row",
             })
         }
     }
@@ -232,6 +238,62 @@ impl TryFrom<String> for ToolName {
 
 impl From<ToolName> for String {
     fn from(name: ToolName) -> String {
+        name.0
+    }
+}
+
+/// What a secret is called: 1 to 40 of `a-z 0-9 - _ .`, starting with a letter or digit. Everybody but the
+/// vault and the sender knows a secret by this name only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretName(String);
+
+impl SecretName {
+    /// The most bytes of a name: it fits a frame of the launch link.
+    pub const MAX: usize = 40;
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl FromStr for SecretName {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let fits = (1..=Self::MAX).contains(&text.len())
+            && text.as_bytes()[0].is_ascii_alphanumeric()
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadId {
+                kind: "secret name",
+                // What was typed in a name's place may be the secret itself.
+                found: format!("{} bytes", text.len()),
+                expected: "1 to 40 of a-z 0-9 - _ . starting with a letter or digit",
+            })
+        }
+    }
+}
+
+impl TryFrom<String> for SecretName {
+    type Error = BadId;
+    fn try_from(text: String) -> Result<Self, BadId> {
+        text.parse()
+    }
+}
+
+impl From<SecretName> for String {
+    fn from(name: SecretName) -> String {
         name.0
     }
 }
@@ -368,6 +430,9 @@ mod tests {
             "../exec",
             "exec\n",
             "1exec",
+            "a__b",
+            "a_.b",
+            "a..b",
             &"a".repeat(65),
         ] {
             assert!(bad.parse::<ToolName>().is_err(), "{bad:?}");
