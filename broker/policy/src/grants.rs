@@ -57,11 +57,6 @@ impl Grants {
         self.sessions.insert(grant);
     }
 
-    /// Takes back every grant of this session.
-    pub fn end_session(&mut self, session: SessionId) {
-        self.sessions.retain(|grant| grant.session != session);
-    }
-
     /// Takes back every session's grants.
     pub fn end_all_sessions(&mut self) {
         self.sessions.clear();

@@ -3,16 +3,18 @@
 use crate::answer::Question;
 use crate::code;
 use crate::model_call::ModelCall;
+use crate::own_send::OwnSend;
 use crate::permit::{Permit, Refusal};
 use crate::rate::RateState;
-use crate::world::World;
+use crate::world::{SecretUse, World};
+use carapace_contract::config::OFFLINE;
 use carapace_contract::effects::{Effects, Reach, Undo};
 use carapace_contract::id::Digest;
 use carapace_contract::tool::Invocation;
 use carapace_contract::verdict::{Reason, Verdict};
 use carapace_ipc_proto::claim::Claim;
 
-/// Something that can be judged. A closed set: invocations and model calls.
+/// Something that can be judged. A closed set: invocations, model calls and requests of the broker's own.
 pub trait Judged: sealed::Floor {
     /// What an answer or permit is bound to: everything that makes this call this call.
     fn digest(&self) -> Digest;
@@ -121,7 +123,29 @@ impl Judged for ModelCall {
 impl sealed::Floor for ModelCall {
     #[allow(private_interfaces)] // as in the trait
     fn opinions(&self, world: &World<'_>) -> Vec<Opinion> {
-        vec![route(self, world), budget(self, world)]
+        vec![
+            route(self, world),
+            budget(self, world),
+            spending(self, world),
+            secret(self.secret.is_some(), world),
+        ]
+    }
+}
+
+impl Judged for OwnSend {
+    fn digest(&self) -> Digest {
+        OwnSend::digest(self)
+    }
+
+    fn effects(&self) -> &Effects {
+        OwnSend::effects(self)
+    }
+}
+
+impl sealed::Floor for OwnSend {
+    #[allow(private_interfaces)] // as in the trait
+    fn opinions(&self, world: &World<'_>) -> Vec<Opinion> {
+        vec![own(self, world), secret(self.secret.is_some(), world)]
     }
 }
 
@@ -188,18 +212,93 @@ fn rate(world: &World<'_>) -> Opinion {
 }
 
 fn route(call: &ModelCall, world: &World<'_>) -> Opinion {
-    let offline = call.route == "offline";
-    if call.route != world.route || offline != call.origin.is_none() {
+    let leads_there = match &call.origin {
+        // The model inside the broker answers on its own route, and reports when every other has failed.
+        None => call.model == OFFLINE && call.secret.is_none(),
+        Some(origin) => {
+            world.route != OFFLINE
+                && world
+                    .reachable
+                    .iter()
+                    .any(|place| place.model == call.model && place.origin == *origin)
+        }
+    };
+    if call.route != world.route || !leads_there {
         let reason = Reason::new(
             "route",
-            format!("the route {:?} is not the configured one", call.route),
+            format!(
+                "the route {:?} of this session does not lead to {}",
+                world.route, call.model
+            ),
         );
         return Opinion::Against(Refusal::new(code::UNAUTHORIZED, reason));
     }
     Opinion::For(Reason::new(
         "route",
-        format!("the configuration sends model calls to {}", call.route),
+        format!("the route {} leads to {}", call.route, call.model),
     ))
+}
+
+/// A request of the broker's own goes where the configuration says that something is, and nowhere else.
+fn own(send: &OwnSend, world: &World<'_>) -> Opinion {
+    match world
+        .reachable
+        .iter()
+        .find(|place| place.origin == send.origin)
+    {
+        Some(place) => Opinion::For(Reason::new(
+            "configured",
+            format!(
+                "the configuration names {} for {}",
+                place.origin, place.model
+            ),
+        )),
+        None => Opinion::Against(Refusal::new(
+            code::UNAUTHORIZED,
+            Reason::new(
+                "not-configured",
+                format!("{} is not in the configuration", send.origin),
+            ),
+        )),
+    }
+}
+
+fn secret(carries: bool, world: &World<'_>) -> Opinion {
+    if !carries {
+        return Opinion::Silent;
+    }
+    match world.secret {
+        SecretUse::Free | SecretUse::Approved => Opinion::Silent,
+        SecretUse::Ask => Opinion::Unsure(vec![Reason::new(
+            "secret-use",
+            "you want to be asked before this secret is used in a session",
+        )]),
+        SecretUse::Locked => no_secret("the vault is locked; `carapace auth unlock` opens it"),
+        SecretUse::Missing => no_secret(
+            "the vault does not have the secret; `carapace auth status` shows what it has",
+        ),
+    }
+}
+
+fn no_secret(why: &str) -> Opinion {
+    Opinion::Against(Refusal::new(
+        code::UNAUTHORIZED,
+        Reason::new("no-secret", why),
+    ))
+}
+
+fn spending(call: &ModelCall, world: &World<'_>) -> Opinion {
+    // What is answered inside the broker costs nothing.
+    if call.origin.is_none() {
+        return Opinion::Silent;
+    }
+    match world
+        .ledger
+        .objection(&call.spender(), call.worst, world.moment)
+    {
+        Some(refusal) => Opinion::Against(refusal),
+        None => Opinion::Silent,
+    }
 }
 
 fn budget(call: &ModelCall, world: &World<'_>) -> Opinion {

@@ -1,6 +1,7 @@
 //! Everything a judgement depends on besides the call itself, as values.
 
 use crate::grants::Grants;
+use crate::ledger::{Ledger, Moment};
 use crate::rate::RateState;
 
 /// What is left for the running turn.
@@ -14,6 +15,31 @@ pub struct Budget {
     pub bytes: u64,
 }
 
+/// A place that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reachable {
+    /// `PROVIDER:MODEL`, or the provider alone for requests of the broker's own.
+    pub model: String,
+    /// Scheme, host and port.
+    pub origin: String,
+}
+
+/// Whether the secret of a request may be used in this session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SecretUse {
+    /// The owner does not want to be asked, or there is none.
+    #[default]
+    Free,
+    /// The owner said yes in this session.
+    Approved,
+    /// The owner wants to be asked and was not asked yet.
+    Ask,
+    /// The vault is locked.
+    Locked,
+    /// The vault does not have it, or there is no vault.
+    Missing,
+}
+
 /// The state of things at the time of a judgement.
 #[derive(Debug, Clone)]
 pub struct World<'a> {
@@ -25,8 +51,16 @@ pub struct World<'a> {
     pub rate: RateState,
     /// What is left for the turn.
     pub budget: Budget,
-    /// The configured model route: `offline` or `PROVIDER:MODEL`.
+    /// What was spent, against the owner's budgets.
+    pub ledger: &'a Ledger,
+    /// The session's route: `offline`, `PROVIDER:MODEL` or a name of `[routes]`.
     pub route: &'a str,
+    /// Where that route leads; for requests of the broker's own, all that is configured.
+    pub reachable: &'a [Reachable],
+    /// Whether the secret of the request may be used.
+    pub secret: SecretUse,
     /// Seconds since 1970.
     pub now: i64,
+    /// The same in days and months.
+    pub moment: Moment,
 }

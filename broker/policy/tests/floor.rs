@@ -1,18 +1,19 @@
 //! The floor as properties: what holds for every call and every world.
 
-use carapace_contract::config::Grant;
+use carapace_contract::config::{self, Grant};
 use carapace_contract::effects::{Effects, Reach, Undo};
 use carapace_contract::id::{CallId, Digest, EffectId, GroupId, SessionId, ToolName, TurnId};
 use carapace_contract::tool::{Caller, Invocation, Place};
 use carapace_contract::verdict::{Decision, Verdict};
 use carapace_ipc_proto::claim::Claim;
 use carapace_policy::{
-    AnswerRecord, Budget, Grants, Judged, Judgement, ModelCall, Question, RateState, SessionGrant,
-    World, code, judge,
+    Amount, AnswerRecord, Budget, Grants, Judged, Judgement, Ledger, ModelCall, Moment, OwnSend,
+    Purpose, Question, RateState, Reachable, SecretUse, SessionGrant, World, code, judge,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 const NOW: i64 = 1_000_000;
 
@@ -130,10 +131,22 @@ fn world(grants: &Grants) -> World<'_> {
             tokens: 1000,
             bytes: 1000,
         },
+        ledger: &NOTHING_SPENT,
         route: "local:small",
+        reachable: &*LOCAL,
+        secret: SecretUse::Free,
         now: NOW,
+        moment: Moment { day: 1, month: 1 },
     }
 }
+
+static NOTHING_SPENT: LazyLock<Ledger> = LazyLock::new(Ledger::default);
+static LOCAL: LazyLock<[Reachable; 1]> = LazyLock::new(|| {
+    [Reachable {
+        model: "local:small".to_owned(),
+        origin: "http://127.0.0.1:11434".to_owned(),
+    }]
+});
 
 fn verdict<T>(judgement: &Judgement<T>) -> Verdict {
     match judgement {
@@ -279,10 +292,17 @@ fn model_call() -> ModelCall {
         },
         call: "m1".parse().unwrap(),
         route: "local:small".to_owned(),
+        model: "local:small".to_owned(),
         origin: Some("http://127.0.0.1:11434".to_owned()),
+        secret: None,
+        channel: "console".to_owned(),
         completion: Digest::of(b"conversation"),
         bytes: 1000,
         tokens: 1000,
+        worst: Amount {
+            usd: Some(10),
+            tokens: 1000,
+        },
     }
 }
 
@@ -350,6 +370,43 @@ fn a_model_call_passes_on_the_configured_route_within_the_budget_only() {
         ),
         Some(code::UNAUTHORIZED)
     );
+    let another = ModelCall {
+        model: "local:large".to_owned(),
+        ..model_call()
+    };
+    assert_eq!(refused(another, &fits), Some(code::UNAUTHORIZED));
+    let keyed = || ModelCall {
+        secret: Some("key".parse().unwrap()),
+        ..model_call()
+    };
+    assert_eq!(refused(keyed(), &fits), None);
+    for without in [SecretUse::Locked, SecretUse::Missing] {
+        let world = World {
+            secret: without,
+            ..fits.clone()
+        };
+        assert_eq!(refused(keyed(), &world), Some(code::UNAUTHORIZED));
+    }
+    let wary = World {
+        secret: SecretUse::Ask,
+        ..fits.clone()
+    };
+    assert!(matches!(
+        judge(Claim::new(keyed()), &wary),
+        Judgement::Ask(_)
+    ));
+    let poor = Ledger::new(&[config::Budget {
+        per: config::Per::All,
+        only: None,
+        every: Some(config::Every::Day),
+        usd: Some(0.0),
+        tokens: None,
+    }]);
+    let broke = World {
+        ledger: &poor,
+        ..fits.clone()
+    };
+    assert_eq!(refused(model_call(), &broke), Some(code::BUDGET_EXCEEDED));
     assert_eq!(
         refused(
             model_call(),
@@ -390,6 +447,18 @@ fn changing_anything_about_a_model_call_changes_its_digest() {
             tokens: 1,
             ..call.clone()
         },
+        ModelCall {
+            model: "local:other".to_owned(),
+            ..call.clone()
+        },
+        ModelCall {
+            secret: Some("key".parse().unwrap()),
+            ..call.clone()
+        },
+        ModelCall {
+            worst: Amount::default(),
+            ..call.clone()
+        },
     ] {
         assert_ne!(changed.digest(), call.digest(), "{changed:?}");
     }
@@ -420,6 +489,29 @@ fn a_refusal_of_a_frozen_and_hurried_world_names_what_waiting_does_not_heal() {
         (refusal.code, refusal.retry_after),
         (code::UNAUTHORIZED, None)
     );
+}
+
+#[test]
+fn the_broker_itself_sends_only_where_the_configuration_points() {
+    let none = Grants::of(GroupId::owner(), &[]);
+    let send = |origin: &str| OwnSend {
+        effect: EffectId::from_bytes([1; 8]),
+        purpose: Purpose::Test,
+        origin: origin.to_owned(),
+        secret: Some("key".parse().unwrap()),
+        carries: None,
+        request: Digest::of(b""),
+        bytes: 0,
+    };
+    let allowed =
+        |send, world: &World<'_>| matches!(judge(Claim::new(send), world), Judgement::Allow(_));
+    assert!(allowed(send("http://127.0.0.1:11434"), &world(&none)));
+    assert!(!allowed(send("http://127.0.0.1:11435"), &world(&none)));
+    let frozen = World {
+        frozen: true,
+        ..world(&none)
+    };
+    assert!(!allowed(send("http://127.0.0.1:11434"), &frozen));
 }
 
 fn any_call() -> Invocation {
