@@ -145,18 +145,6 @@ impl Store {
         Ok(self.inner.db.call(move |db| always::list(db, now)).await?)
     }
 
-    /// True where a standing grant of this shape holds at `now` (seconds since 1970).
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn always_valid(&self, shape: Digest, now: i64) -> Result<bool, StoreError> {
-        Ok(self
-            .inner
-            .db
-            .call(move |db| always::valid(db, &shape, now))
-            .await?)
-    }
-
     /// Takes a standing grant back and returns the shape that is no longer allowed; on disk when
     /// this returns. `None` where no grant of this code was in force.
     ///

@@ -20,6 +20,8 @@ mod note;
 #[cfg(feature = "database")]
 mod record;
 #[cfg(feature = "database")]
+mod spending;
+#[cfg(feature = "database")]
 mod store;
 #[cfg(feature = "database")]
 pub mod story;

@@ -1,6 +1,8 @@
 //! Audit lines for what is decided or happens without being an act.
 
-use carapace_contract::id::{Code, Digest, EffectId, GroupId, SessionId, TurnId, WorkerId};
+use carapace_contract::id::{
+    Code, Digest, EffectId, GroupId, SecretName, SessionId, TurnId, WorkerId,
+};
 use carapace_contract::verdict::{Decision, Reason};
 use serde::Serialize;
 
@@ -162,6 +164,44 @@ pub enum Note {
         /// Its digest.
         digest: Digest,
     },
+    /// Something happened to a secret.
+    Secret {
+        /// Its name.
+        name: SecretName,
+        /// `stored`, `replaced`, `removed`, `tried`, `promoted`, `renewed`, `approved`.
+        action: String,
+        /// Who.
+        approver: String,
+    },
+    /// Something happened to the vault as a whole.
+    Vault {
+        /// `created`, `unlocked`, `wrong-key`, `protected`, `rekeyed`.
+        action: String,
+        /// Who.
+        approver: String,
+    },
+    /// A secret, or a value that only a trap holds, was found where it must not be.
+    Alarm {
+        /// The session it concerns, if one.
+        #[serde(skip)]
+        session: Option<SessionId>,
+        /// Which secret, and in which encoding.
+        what: String,
+        /// Where.
+        place: String,
+    },
+    /// Another model answers, because one failed.
+    Switched {
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// From which.
+        from: String,
+        /// To which.
+        to: String,
+        /// Why.
+        why: String,
+    },
     /// The owner stopped everything.
     Panic {
         /// Who.
@@ -196,8 +236,10 @@ impl Note {
             | Note::Answered { session, .. }
             | Note::Unanswered { session, .. }
             | Note::Finished { session, .. }
+            | Note::Switched { session, .. }
             | Note::TurnEnded { session, .. } => Some(*session),
             Note::Violation { session, .. }
+            | Note::Alarm { session, .. }
             | Note::Launched { session, .. }
             | Note::Exited { session, .. } => *session,
             _ => None,

@@ -3,7 +3,7 @@
 
 use carapace_contract::id::{CallId, Digest, EffectId, GroupId, SessionId, TurnId};
 use carapace_contract::tool::Invocation;
-use carapace_policy::{Judged, ModelCall, Permit};
+use carapace_policy::{Judged, ModelCall, OwnSend, Permit};
 use serde_json::{Value, json};
 
 /// Arguments up to this many bytes stand in the audit log as they are; longer ones as size and digest.
@@ -127,10 +127,43 @@ impl Auditable for ModelCall {
             "call": self.call,
             "within": self.caller.within,
             "route": self.route,
+            "model": self.model,
             "origin": self.origin,
+            "secret": self.secret,
             "completion": self.completion,
             "bytes": self.bytes,
             "tokens": self.tokens,
+            "worst-usd-millionths": self.worst.usd,
+            "worst-tokens": self.worst.tokens,
+        })
+    }
+}
+
+impl Auditable for OwnSend {
+    fn about(&self) -> About {
+        // It belongs to no session; its own name makes it unique.
+        let mut turn = [0; 16];
+        turn[8..].copy_from_slice(self.effect.as_bytes());
+        About {
+            effect: self.effect,
+            group: GroupId::owner(),
+            session: SessionId::from_bytes([0; 16]),
+            turn: TurnId::from_bytes(turn),
+            within: None,
+            call: "own".parse().expect("a name of three letters"),
+            what: format!("send.{}", self.purpose.as_str()),
+            digest: self.digest(),
+            idempotent: true,
+        }
+    }
+
+    fn body(&self) -> Value {
+        json!({
+            "what": format!("send.{}", self.purpose.as_str()),
+            "origin": self.origin,
+            "secret": self.secret.as_ref().or(self.carries.as_ref()),
+            "request": self.request,
+            "bytes": self.bytes,
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::record::{Auditable, Recorded};
 use crate::story::{StoryLine, story};
 use carapace_contract::control::{EffectRow, SessionRow, TurnEnd};
 use carapace_contract::id::{CallId, EffectId, GroupId, SessionId, TurnId};
-use carapace_contract::model::{Message, Usage};
+use carapace_contract::model::{Attachment, Message, Usage};
 use carapace_policy::Permit;
 use serde_json::Value;
 use std::io;
@@ -247,9 +247,32 @@ impl Store {
         group: GroupId,
         text: String,
     ) -> Result<Accepted, StoreError> {
+        self.accept_with(turn, session, group, text, Vec::new(), None)
+            .await
+    }
+
+    /// The same with attachments, whose bytes were given to [`Store::attach`] before, and with the
+    /// route that the session takes from now on, if that changes.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub async fn accept_with(
+        &self,
+        turn: TurnId,
+        session: SessionId,
+        group: GroupId,
+        text: String,
+        attachments: Vec<Attachment>,
+        route: Option<String>,
+    ) -> Result<Accepted, StoreError> {
         let now = now();
-        let work =
-            move |db: &rusqlite::Connection| turns::accept(db, turn, session, &group, &text, now);
+        let work = move |db: &rusqlite::Connection| {
+            let accepted = turns::accept(db, turn, session, &group, &text, &attachments, now)?;
+            if let (Accepted::New, Some(route)) = (&accepted, &route) {
+                sessions::set_route(db, session, route)?;
+            }
+            Ok(accepted)
+        };
         Ok(self.inner.db.call_durably(work).await?)
     }
 
@@ -259,14 +282,6 @@ impl Store {
     /// The database cannot be read.
     pub async fn turn(&self, turn: TurnId) -> Result<Option<TurnRow>, StoreError> {
         Ok(self.inner.db.call(move |db| turns::find(db, turn)).await?)
-    }
-
-    /// The turns that are not over, in the order they were accepted.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn unfinished_turns(&self) -> Result<Vec<TurnRow>, StoreError> {
-        Ok(self.inner.db.call(turns::unfinished).await?)
     }
 
     /// Marks a turn as running and returns how often a worker was given it, this time included;
@@ -296,24 +311,6 @@ impl Store {
             turns::end(db, turn, end, &text, usage, &messages, now)
         };
         Ok(self.inner.db.call_durably(work).await?)
-    }
-
-    /// Adds a message to a transcript.
-    ///
-    /// # Errors
-    /// The session does not exist, or the database cannot be written.
-    pub async fn append_message(
-        &self,
-        session: SessionId,
-        turn: Option<TurnId>,
-        message: Message,
-    ) -> Result<(), StoreError> {
-        let now = now();
-        Ok(self
-            .inner
-            .db
-            .call(move |db| sessions::append(db, session, turn, &message, now))
-            .await?)
     }
 
     /// A session's messages, oldest first.

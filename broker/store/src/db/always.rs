@@ -87,10 +87,3 @@ pub(crate) fn revoke(db: &Connection, code: &Code, now: i64) -> Result<Option<Di
     let shape = shapes.into_iter().next();
     shape.map(|shape| stored("shape", &shape)).transpose()
 }
-
-/// True where a grant of this shape holds at `now`.
-pub(crate) fn valid(db: &Connection, shape: &Digest, now: i64) -> Result<bool, DbError> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM always WHERE shape = ?1 AND revoked IS NULL AND expires > ?2)")?
-        .query_row(params![shape.to_string(), now], |row| row.get(0))?)
-}

@@ -5,10 +5,13 @@
 //! fails and runs again before anything newer, so a full disk loses nothing that was queued.
 
 pub(crate) mod always;
+pub(crate) mod attachments;
 pub(crate) mod effects;
 pub(crate) mod questions;
 pub(crate) mod schema;
+pub(crate) mod sends;
 pub(crate) mod sessions;
+pub(crate) mod spend;
 pub(crate) mod turns;
 
 use rusqlite::Connection;

@@ -92,6 +92,25 @@ const MIGRATIONS: &[&str] = &[
         arguments TEXT NOT NULL, expires INTEGER NOT NULL, revoked INTEGER
      ) STRICT, WITHOUT ROWID;
      CREATE INDEX always_shape ON always (shape) WHERE revoked IS NULL;",
+    // 2: spending, sends, attachments, the route of a session.
+    "CREATE TABLE spend (
+        number INTEGER PRIMARY KEY, effect TEXT NOT NULL UNIQUE, session TEXT NOT NULL, grp TEXT NOT NULL,
+        channel TEXT NOT NULL, day INTEGER NOT NULL, month INTEGER NOT NULL, model TEXT NOT NULL,
+        settled INTEGER NOT NULL DEFAULT 0, usd INTEGER, tokens INTEGER NOT NULL,
+        input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
+        cache_read INTEGER NOT NULL DEFAULT 0, cache_write INTEGER NOT NULL DEFAULT 0
+     ) STRICT;
+     CREATE INDEX spend_day ON spend (day, model);
+     CREATE TABLE sends (
+        number INTEGER PRIMARY KEY, effect TEXT NOT NULL, at INTEGER NOT NULL, origin TEXT NOT NULL,
+        purpose TEXT NOT NULL, session TEXT, secret TEXT, sent INTEGER NOT NULL, received INTEGER NOT NULL,
+        outcome TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE attachments (
+        session TEXT NOT NULL, id TEXT NOT NULL, bytes BLOB NOT NULL, created INTEGER NOT NULL,
+        PRIMARY KEY (session, id)
+     ) STRICT, WITHOUT ROWID;
+     ALTER TABLE sessions ADD COLUMN route TEXT;",
 ];
 
 /// Opens the database, made or migrated as needed, for this process alone.
@@ -237,6 +256,7 @@ mod tests {
 
     const NEXT: &[&str] = &[
         MIGRATIONS[0],
+        MIGRATIONS[1],
         "ALTER TABLE sessions ADD COLUMN later TEXT",
         "CREATE TABLE more (x INTEGER) STRICT",
     ];
@@ -250,7 +270,7 @@ mod tests {
     }
 
     fn add_session(connection: &Connection) {
-        let sql = "INSERT INTO sessions VALUES (hex(randomblob(16)), 'owner', '', 0, 0)";
+        let sql = "INSERT INTO sessions (session, grp, title, created, touched) VALUES (hex(randomblob(16)), 'owner', '', 0, 0)";
         connection.execute(sql, []).unwrap();
     }
 

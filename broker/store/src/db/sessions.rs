@@ -38,6 +38,20 @@ pub(crate) fn group(db: &Connection, session: SessionId) -> Result<Option<GroupI
         .transpose()
 }
 
+pub(crate) fn set_route(db: &Connection, session: SessionId, route: &str) -> Result<(), DbError> {
+    db.prepare_cached("UPDATE sessions SET route = ?2 WHERE session = ?1")?
+        .execute(params![session.to_string(), route])?;
+    Ok(())
+}
+
+pub(crate) fn route(db: &Connection, session: SessionId) -> Result<Option<String>, DbError> {
+    let route: Option<Option<String>> = db
+        .prepare_cached("SELECT route FROM sessions WHERE session = ?1")?
+        .query_row([session.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(route.flatten())
+}
+
 pub(crate) fn append(
     db: &Connection,
     session: SessionId,

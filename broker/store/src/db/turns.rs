@@ -3,7 +3,7 @@
 use crate::db::{DbError, sessions, stored, stored_json, to_json, unsigned};
 use carapace_contract::control::TurnEnd;
 use carapace_contract::id::{GroupId, SessionId, TurnId};
-use carapace_contract::model::{Message, Role, Usage};
+use carapace_contract::model::{Attachment, Message, Role, Usage};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// What became of a message that a person sent.
@@ -62,6 +62,7 @@ pub(crate) fn accept(
     session: SessionId,
     group: &GroupId,
     text: &str,
+    attachments: &[Attachment],
     now: i64,
 ) -> Result<Accepted, DbError> {
     if let Some(known) = find(db, turn)? {
@@ -87,7 +88,10 @@ pub(crate) fn accept(
         db,
         session,
         Some(turn),
-        &Message::text(Role::User, text),
+        &Message {
+            attachments: attachments.to_vec(),
+            ..Message::text(Role::User, text)
+        },
         now,
     )?;
     Ok(Accepted::New)
@@ -210,6 +214,7 @@ fn typed(raw: Raw) -> Result<TurnRow, DbError> {
         usage: Usage {
             input: unsigned(raw.usage.0),
             output: unsigned(raw.usage.1),
+            ..Usage::default()
         },
         created: raw.created,
     })

@@ -7,7 +7,9 @@ use carapace_contract::effects::{Effects, Reach, Undo};
 use carapace_contract::id::{CallId, Code, Digest, EffectId, GroupId, SessionId, ToolName, TurnId};
 use carapace_contract::tool::{Caller, Invocation, Place};
 use carapace_ipc_proto::claim::Claim;
-use carapace_policy::{Budget, Grants, Judgement, Permit, RateState, World, judge};
+use carapace_policy::{
+    Budget, Grants, Judgement, Ledger, Moment, Permit, RateState, SecretUse, World, judge,
+};
 use carapace_store::audit::{self, VerifyReport, head, key};
 use carapace_store::{NewQuestion, Opened, Store};
 use serde_json::json;
@@ -118,8 +120,12 @@ pub fn permit(call: Invocation) -> Permit<Invocation> {
             tokens: 1,
             bytes: 1,
         },
+        ledger: &Ledger::default(),
         route: "offline",
+        reachable: &[],
+        secret: SecretUse::Free,
         now: 0,
+        moment: Moment { day: 0, month: 0 },
     };
     match judge(Claim::new(call), &world) {
         Judgement::Allow(permit) => permit,
