@@ -4,25 +4,15 @@ mod world;
 
 use bytes::Bytes;
 use carapace_egress::{Egress, SendError, SetupError};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use carapace_providers::{Origin, Outbound};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
-use world::{outbound, recorded};
+use world::server::{Stream, linger, put};
+use world::{LONG, outbound, recorded, settings};
 
-/// Takes one connection, reads the request's head, and leaves the rest to `act`.
-fn server(act: impl FnOnce(&mut TcpStream) + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-            head.push(byte[0]);
-        }
-        act(&mut stream);
-    });
-    address
+/// A plain server, by its address.
+fn server(act: impl Fn(&mut dyn Stream) + Send + Sync + 'static) -> SocketAddr {
+    world::server::plain(act).0
 }
 
 /// Sends to it and reads to the end.
@@ -32,29 +22,17 @@ async fn exchange(
     deadline: u64,
     cap: u64,
 ) -> Result<Vec<u8>, SendError> {
-    let (what, _home) = recorded(address).await;
-    let egress = Egress::new(Some((address.ip(), address.port()))).unwrap();
+    let origin = format!("http://{address}");
+    let (what, _home) = recorded(&origin, None).await;
+    let egress = Egress::new(settings(&[&origin])).unwrap();
     let mut response = egress
-        .send(&what, outbound(address, first_byte, deadline, cap))
+        .send(&what, outbound(&origin, first_byte, deadline, cap))
         .await?;
     let mut body = Vec::new();
     while let Some(bytes) = response.chunk().await? {
         body.extend_from_slice(&bytes);
     }
     Ok(body)
-}
-
-/// Generous, for what must not be decided by time.
-const LONG: u64 = 60_000;
-
-fn put(stream: &mut TcpStream, bytes: &[u8]) {
-    // The sender may have left already; that is what some of these tests want.
-    drop(stream.write_all(bytes));
-}
-
-/// Waits until the other side closes.
-fn linger(stream: &mut TcpStream) {
-    while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
 }
 
 #[tokio::test]
@@ -160,21 +138,63 @@ async fn more_than_the_cap_is_refused_announced_or_not() {
 
 #[tokio::test]
 async fn a_redirect_is_named_and_not_followed() {
-    let target = "http://169.254.169.254/latest/meta-data/";
-    for status in [301, 302, 303, 307, 308] {
-        let address = server(move |stream| {
-            put(
-                stream,
-                format!("HTTP/1.1 {status} Go\r\nlocation: {target}\r\ncontent-length: 0\r\n\r\n")
+    for (target, host, private) in [
+        (
+            "http://169.254.169.254/latest/meta-data/?secret",
+            "169.254.169.254",
+            "metadata service",
+        ),
+        (
+            "http://[::ffff:a9fe:a9fe]/",
+            "[::ffff:a9fe:a9fe]",
+            "metadata service",
+        ),
+        ("https://2130706433/", "127.0.0.1", "this machine"),
+        ("//10.0.0.1/x", "10.0.0.1", "a private network"),
+        (
+            "https://metadata.google.internal/",
+            "metadata.google.internal",
+            "metadata service",
+        ),
+        (
+            "https://user@api.example.com/",
+            "api.example.com",
+            "credentials",
+        ),
+        ("file:///etc/passwd", "no host", "https"),
+        ("https://[/", "an address that cannot be read", "https"),
+        (
+            "https://elsewhere.example.com/",
+            "elsewhere.example.com",
+            "",
+        ),
+    ] {
+        for status in [301, 302, 303, 307, 308] {
+            let address = server(move |stream| {
+                put(
+                    stream,
+                    format!(
+                        "HTTP/1.1 {status} Go\r\nlocation: {target}\r\ncontent-length: 0\r\n\r\n"
+                    )
                     .as_bytes(),
+                );
+            });
+            let error = exchange(address, LONG, LONG, 100).await.unwrap_err();
+            let SendError::Redirect {
+                host: named,
+                refused,
+            } = &error
+            else {
+                panic!("{error}")
+            };
+            assert_eq!(
+                (named.as_str(), refused.is_some()),
+                (host, !private.is_empty()),
+                "{target}"
             );
-        });
-        assert_eq!(
-            exchange(address, LONG, LONG, 100).await,
-            Err(SendError::Redirect {
-                target: target.to_owned()
-            })
-        );
+            let text = error.to_string();
+            assert!(text.contains(private) && !text.contains("secret"), "{text}");
+        }
     }
 }
 
@@ -218,18 +238,16 @@ async fn only_the_configured_and_recorded_origin_is_sent_to() {
     // Whoever connects here would be seen: the listener stays, and nothing may come.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let here = listener.local_addr().unwrap();
-    let elsewhere: SocketAddr = "127.0.0.1:9".parse().unwrap();
-    let (to_here, _a) = recorded(here).await;
-    let (to_elsewhere, _b) = recorded(elsewhere).await;
-    let egress = Egress::new(Some((here.ip(), here.port()))).unwrap();
-    let request = || outbound(here, LONG, LONG, 100);
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    let elsewhere = "http://127.0.0.1:9";
+    let (to_here, _a) = recorded(&here, None).await;
+    let (to_elsewhere, _b) = recorded(elsewhere, None).await;
+    let (with_secret, _c) = recorded(&here, Some(world::secret())).await;
+    let egress = Egress::new(settings(&[&here])).unwrap();
+    let request = || outbound(&here, LONG, LONG, 100);
 
-    let closed = Egress::new(None)
-        .unwrap()
-        .send(&to_here, request())
-        .await
-        .unwrap_err();
+    let nowhere = Egress::new(settings(&[])).unwrap();
+    let closed = nowhere.send(&to_here, request()).await.unwrap_err();
     assert!(matches!(closed, SendError::WrongOrigin { .. }), "{closed}");
     let other = egress
         .send(&to_elsewhere, outbound(elsewhere, LONG, LONG, 100))
@@ -241,24 +259,50 @@ async fn only_the_configured_and_recorded_origin_is_sent_to() {
         matches!(unrecorded, SendError::NotRecorded { .. }),
         "{unrecorded}"
     );
+    let without = egress.send(&with_secret, request()).await.unwrap_err();
+    assert!(
+        matches!(without, SendError::SecretNotRecorded { .. }),
+        "{without}"
+    );
+    let plain = here.strip_prefix("http://").unwrap();
     for url in [
-        format!("http://localhost:{}/", here.port()),
-        format!("http://user@{here}/"),
-        format!("http://{here}@evil.example/"),
-        format!("http://{here}.evil.example/"),
-        format!("https://{here}/"),
+        format!("http://user@{plain}/"),
+        format!("http://{plain}@evil.example.com/"),
+        format!("http://{plain}.evil.example.com/"),
+        format!("https://{plain}/"),
+        format!("http:{plain}/"),
+        format!("http://{plain}/a b"),
+        format!("http://{plain}/{}", "a".repeat(2048)),
         "http://127.0.0.1:9/".to_owned(),
+        "http://169.254.169.254/".to_owned(),
+        "file:///etc/passwd".to_owned(),
     ] {
-        let lying = carapace_providers::Outbound {
+        let lying = Outbound {
             url: url.clone(),
             ..request()
         };
         let error = egress.send(&to_here, lying).await.unwrap_err();
-        assert!(
-            matches!(error, SendError::Unusable { .. }),
-            "{url}: {error}"
-        );
+        assert!(error.nothing_left(), "{url}: {error}");
     }
+    for name in [
+        "host",
+        "Host",
+        "content-length",
+        "transfer-encoding",
+        "Connection",
+        "a b",
+        "a:",
+        "",
+    ] {
+        let mut framing = request();
+        framing.headers.push((name, "x".to_owned()));
+        let result = egress.send(&to_here, framing).await;
+        assert!(matches!(result, Err(SendError::Unusable { .. })), "{name}");
+    }
+    let mut broken = request();
+    broken.headers.push(("x-a", "1\r\nx-b: 2".to_owned()));
+    let result = egress.send(&to_here, broken).await;
+    assert!(matches!(result, Err(SendError::Unusable { .. })));
     assert_eq!(
         listener.accept().unwrap_err().kind(),
         std::io::ErrorKind::WouldBlock,
@@ -266,24 +310,240 @@ async fn only_the_configured_and_recorded_origin_is_sent_to() {
     );
 }
 
+#[tokio::test]
+async fn no_hostile_address_is_resolved_or_connected_to() {
+    let file = include_str!("hostile_urls.txt");
+    let hostile: Vec<String> = file
+        .lines()
+        .filter(|line| !line.starts_with("# "))
+        .map(|line| serde_json::from_str(&format!("\"{line}\"")).unwrap())
+        .collect();
+    let resolver = world::Answers::always(&["127.0.0.1"]);
+    let purse = world::Purse::key("sk-hostile-test");
+    let egress = Egress::new(carapace_egress::Settings {
+        resolver: resolver.clone(),
+        lender: purse.clone(),
+        ..settings(&["https://api.example.com"])
+    })
+    .unwrap();
+    let (what, _home) = recorded("https://api.example.com:443", Some(world::secret())).await;
+    for url in hostile {
+        let outbound = Outbound {
+            url: url.clone(),
+            attach: Some(carapace_providers::Attach::Bearer {
+                secret: world::secret(),
+            }),
+            ..outbound("", LONG, LONG, 100)
+        };
+        let error = egress.send(&what, outbound).await.unwrap_err();
+        assert!(error.nothing_left(), "{url}: {error}");
+    }
+    assert_eq!((resolver.asked(), purse.lent.borrow().len()), (0, 0));
+}
+
 #[test]
-fn only_this_machine_can_be_allowed() {
-    for address in [
-        "8.8.8.8:80",
-        "0.0.0.0:80",
-        "169.254.169.254:80",
-        "127.0.0.1:0",
-        "[::ffff:10.0.0.1]:80",
+fn only_the_internet_this_machine_and_what_is_named_private_can_be_allowed() {
+    for refused in [
+        "https://10.0.0.1",
+        "https://0.0.0.0",
+        "https://169.254.169.254",
+        "https://nas.lan:8443",
+        "https://[::ffff:10.0.0.1]",
     ] {
-        let address: SocketAddr = address.parse().unwrap();
+        let result = Egress::new(settings(&[refused]));
         assert!(
-            matches!(
-                Egress::new(Some((address.ip(), address.port()))),
-                Err(SetupError::NotLoopback(_))
-            ),
-            "{address}"
+            matches!(result.err(), Some(SetupError::Origin { .. })),
+            "{refused}"
         );
     }
+    for (private, right) in [
+        ("https://10.0.0.1", true),
+        ("https://nas.lan:8443", true),
+        ("https://169.254.169.254", false),
+        ("https://0.0.0.0", false),
+        ("https://224.0.0.1", false),
+    ] {
+        let result = Egress::new(carapace_egress::Settings {
+            private_origins: vec![Origin::of(private).unwrap()],
+            ..settings(&[private])
+        });
+        assert_eq!(result.is_ok(), right, "{private}");
+    }
+}
+
+#[test]
+fn a_proxy_and_authorities_that_cannot_be_used_are_said_at_once() {
+    for proxy in [
+        "socks5://127.0.0.1:1080",
+        "http://user:pass@proxy.example.com:3128",
+        "http://proxy.example.com/x",
+        "http://169.254.169.254:80",
+        "proxy",
+        "",
+    ] {
+        let result = Egress::new(carapace_egress::Settings {
+            proxy: Some(proxy.to_owned()),
+            ..settings(&[])
+        });
+        let error = result.err().unwrap_or_else(|| panic!("{proxy}"));
+        assert!(matches!(error, SetupError::Proxy(_)) && !error.to_string().contains("pass@"));
+    }
+    for pem in [
+        "",
+        "nonsense",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        let result = Egress::new(carapace_egress::Settings {
+            ca_pem: Some(pem.to_owned()),
+            ..settings(&[])
+        });
+        assert!(
+            matches!(result.err(), Some(SetupError::Authorities(_))),
+            "{pem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn stopping_ends_what_is_in_flight_and_lets_nothing_out() {
+    let (closed, seen) = mpsc::channel();
+    let (address, counted) = world::server::plain(move |stream| {
+        put(
+            stream,
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n",
+        );
+        linger(stream);
+        closed.send(()).unwrap();
+    });
+    let origin = format!("http://{address}");
+    let (what, _home) = recorded(&origin, None).await;
+    let egress = Egress::new(settings(&[&origin])).unwrap();
+    let mut reading = egress
+        .send(&what, outbound(&origin, LONG, LONG, 100))
+        .await
+        .unwrap();
+    assert_eq!(reading.chunk().await, Ok(Some(Bytes::from_static(b"x"))));
+    let mut unread = egress
+        .send(&what, outbound(&origin, LONG, LONG, 100))
+        .await
+        .unwrap();
+
+    // One waits for a chunk, one for a server that says nothing, when the switch is thrown.
+    let (silent, _) = world::server::plain(linger);
+    let silent = format!("http://{silent}");
+    let (to_silent, _other) = recorded(&silent, None).await;
+    let waiting = Egress::new(settings(&[&silent])).unwrap();
+    let (chunk, answer, ()) = futures_util::future::join3(
+        reading.chunk(),
+        waiting.send(&to_silent, outbound(&silent, LONG, LONG, 100)),
+        async {
+            tokio::task::yield_now().await;
+            egress.clone().stop();
+            waiting.stop();
+        },
+    )
+    .await;
+    assert_eq!(
+        (chunk, answer.err()),
+        (Err(SendError::Stopped), Some(SendError::Stopped))
+    );
+    assert_eq!(unread.chunk().await, Err(SendError::Stopped));
+    let after = egress.send(&what, outbound(&origin, LONG, LONG, 100)).await;
+    assert_eq!(after.err(), Some(SendError::Stopped));
+    assert_eq!(counted.connections(), 2);
+    drop((reading, unread));
+    let waited = tokio::task::spawn_blocking(move || {
+        let patience = std::time::Duration::from_secs(30);
+        seen.recv_timeout(patience)
+            .and_then(|()| seen.recv_timeout(patience))
+    });
+    assert_eq!(waited.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_reader_that_waits_slows_the_server_down() {
+    let (wrote, seen) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let address = server(move |stream| {
+        put(stream, b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
+        let piece = vec![b'x'; 64 * 1024];
+        for count in 0.. {
+            if stream.write_all(&piece).is_err() {
+                break;
+            }
+            wrote.send(count).unwrap();
+        }
+        let _ = gone.lock().unwrap().recv();
+    });
+    let origin = format!("http://{address}");
+    let (what, _home) = recorded(&origin, None).await;
+    let egress = Egress::new(settings(&[&origin])).unwrap();
+    let mut response = egress
+        .send(&what, outbound(&origin, LONG, LONG, 1 << 40))
+        .await
+        .unwrap();
+    // The server is stuck when it has said nothing for a while; then what it wrote is all that is held anywhere.
+    let count = tokio::task::spawn_blocking(move || {
+        let mut last = 0;
+        while let Ok(count) = seen.recv_timeout(std::time::Duration::from_millis(500)) {
+            last = count;
+            assert!(last < 1024, "64 MiB were taken without a reader");
+        }
+        last
+    });
+    let count = count.await.unwrap();
+    assert!(count > 0);
+    assert!(response.chunk().await.unwrap().is_some());
+    drop((response, go));
+}
+
+#[tokio::test]
+async fn an_answer_tells_its_type_and_its_size_and_nothing_else() {
+    let address = server(|stream| {
+        put(stream, b"HTTP/1.1 201 Made\r\ncontent-type: text/event-stream\r\nset-cookie: a=b\r\ncontent-length: 5\r\n\r\nhello");
+    });
+    let origin = format!("http://{address}");
+    let (what, _home) = recorded(&origin, None).await;
+    let egress = Egress::new(settings(&[&origin])).unwrap();
+    let mut response = egress
+        .send(&what, outbound(&origin, LONG, LONG, 100))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 201);
+    assert_eq!(response.received_bytes(), 0);
+    while response.chunk().await.unwrap().is_some() {}
+    assert_eq!(response.received_bytes(), 5);
+    assert!(!format!("{response:?}").contains("completions"));
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let address = server(|stream| {
+        let long = format!(
+            "HTTP/1.1 200 OK\r\nx-long: {}\r\ncontent-length: 0\r\n\r\n",
+            "x".repeat(70_000)
+        );
+        put(stream, long.as_bytes());
+        linger(stream);
+    });
+    assert_eq!(
+        exchange(address, LONG, LONG, 100).await,
+        Err(SendError::TooLarge { limit: 64 * 1024 })
+    );
+}
+
+#[tokio::test]
+async fn a_local_name_is_sent_to_without_asking_for_it() {
+    let address = server(world::server::hello);
+    let origin = format!("http://{address}");
+    let (what, _home) = recorded(&origin, None).await;
+    let egress = Egress::new(settings(&[&origin])).unwrap();
+    let named = Outbound {
+        url: format!("http://localhost:{}/", address.port()),
+        ..outbound(&origin, LONG, LONG, 100)
+    };
+    assert_eq!(egress.send(&what, named).await.unwrap().status(), 200);
 }
 
 #[tokio::test]
@@ -297,10 +557,11 @@ async fn dropping_an_answer_closes_its_connection() {
         linger(stream);
         closed.send(()).unwrap();
     });
-    let (what, _home) = recorded(address).await;
-    let egress = Egress::new(Some((address.ip(), address.port()))).unwrap();
+    let origin = format!("http://{address}");
+    let (what, _home) = recorded(&origin, None).await;
+    let egress = Egress::new(settings(&[&origin])).unwrap();
     let mut response = egress
-        .send(&what, outbound(address, LONG, LONG, 100))
+        .send(&what, outbound(&origin, LONG, LONG, 100))
         .await
         .unwrap();
     assert_eq!(response.chunk().await, Ok(Some(Bytes::from_static(b"x"))));
