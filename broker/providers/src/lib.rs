@@ -5,33 +5,50 @@
 //! sender. What comes back from a vendor is hostile text until it is parsed, and parsed text is
 //! still only text: nothing in an answer is acted on here.
 
+pub mod codec;
 pub mod offline;
-pub mod openai_compatible;
 mod outbound;
 
-pub use outbound::{Limits, Method, Outbound, origin_text};
+pub use codec::{Blobs, Codec, Decode, DecodeError, Endpoint, Piece, RequestError, Trouble, Usual};
+pub use outbound::{Attach, Limits, Method, Origin, Outbound};
 
-/// One provider that this build knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One kind of provider that this build knows.
+#[derive(Clone, Copy)]
 pub struct Kind {
     /// Its name, as `kind = "…"` of `[providers]` spells it.
     pub name: &'static str,
     /// What it is, in one line for a person.
     pub what: &'static str,
-    /// Whether it needs an address; the one without is the model inside the broker.
-    pub remote: bool,
+    /// What holds where the configuration is silent.
+    pub usual: Usual,
+    /// Its protocol.
+    pub codec: &'static dyn Codec,
 }
 
-/// Every provider. To add one: its folder and its line here.
-pub const KINDS: &[Kind] = &[
-    Kind {
-        name: "offline",
-        what: "no model: a small language of plain requests",
-        remote: false,
-    },
-    Kind {
-        name: "openai-compatible",
-        what: "chat completions as Ollama, LM Studio, llama.cpp and vLLM serve them",
-        remote: true,
-    },
-];
+macro_rules! folders {
+    ($($folder:ident,)+) => {
+        $(pub mod $folder;)+
+        /// Every folder's kinds; `offline` needs no provider and is none.
+        pub const KINDS: &[&[Kind]] = &[$($folder::KINDS),+];
+    };
+}
+
+// To add a provider: its folder and its line here.
+folders! {
+    anthropic,
+    bedrock,
+    gemini,
+    ollama,
+    openai_compatible,
+    openai_responses,
+}
+
+/// Every kind.
+pub fn kinds() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().copied().flatten()
+}
+
+/// The kind of this name; `None` where this build has none.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    kinds().find(|kind| kind.name == name)
+}

@@ -88,7 +88,9 @@ pub fn respond(message: &str, done: &[DoneCall], available: &[ToolName]) -> Answ
                 id: format!("offline-{}", done.len() + 1),
                 name: (*tool).to_owned(),
                 arguments: (*arguments).clone(),
+                signature: None,
             }],
+            thinking: Vec::new(),
             stop: Stop::ToolCalls,
             usage: Usage::default(),
         },
@@ -116,6 +118,7 @@ fn say(text: String) -> Answer {
     Answer {
         text,
         tool_calls: Vec::new(),
+        thinking: Vec::new(),
         stop: Stop::End,
         usage: Usage::default(),
     }

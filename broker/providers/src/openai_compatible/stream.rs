@@ -1,253 +1,317 @@
 //! Bytes of an answer become pieces, and at the end an answer.
-//!
-//! Server-sent events or one JSON body, told apart by the first byte that is not white space.
-//! Bytes may be split anywhere; text is decoded only from whole lines, so a character that is cut
-//! in two is put together again. Nothing is buffered beyond one line (or, for a body in one
-//! piece, [`MAX_BODY`]).
 
-use super::assemble::Assembly;
-use super::trouble::{Trouble, clean, embedded};
-use carapace_contract::model::Answer;
+use super::trouble::embedded;
+use super::{Dialect, THOUGHTS};
+use crate::codec::sse::Event;
+use crate::codec::{Assembly, Decode, DecodeError, Intake, Piece, Rest, malformed, own_tool};
+use carapace_contract::model::{Answer, Stop, Thinking};
 use serde_json::Value;
 
-/// The longest line of a stream, in bytes.
-pub const MAX_LINE: usize = 1024 * 1024;
-
-/// The largest answer that comes as one JSON body, in bytes: the largest text and the escapes JSON
-/// may need for it, and the largest arguments.
-pub const MAX_BODY: usize = 24 * 1024 * 1024;
-
-/// Something that became known while an answer was coming.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// More of the answer's text.
-    Text(String),
-    /// More of what the model thinks before it answers; not part of the answer.
-    Reasoning(String),
-    /// A tool call has begun. Its arguments are in the answer.
-    CallStarted {
-        /// Its place among the calls.
-        index: usize,
-        /// The tool.
-        name: String,
-    },
-    /// The server said that it is done.
-    Done,
-}
-
-/// Why an answer was not read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// The server answered with an error object.
-    #[error(transparent)]
-    Trouble(#[from] Trouble),
-    /// A part is larger than its limit.
-    #[error(
-        "the model's answer has {what} over {limit}\n  remedy: lower max_tokens, or check what answers at base-url"
-    )]
-    TooLarge {
-        /// Which part.
-        what: &'static str,
-        /// Its limit, in bytes or in number.
-        limit: usize,
-    },
-    /// It ended before it was complete.
-    #[error(
-        "the model's answer stopped before its end\n  remedy: try again; if it happens always, look at the server's own log"
-    )]
-    Cut,
-    /// It is not of the published form.
-    #[error(
-        "the model's answer cannot be read: {0}\n  remedy: check that base-url names a server of chat completions"
-    )]
-    Malformed(String),
-}
-
-/// Reads one answer.
-#[derive(Debug, Default)]
+/// Reads one answer: server-sent events, or one JSON body.
+#[derive(Debug)]
 pub struct Decoder {
-    form: Form,
-    /// The line, or body, that is not complete yet.
-    pending: Vec<u8>,
-    /// The data of an event whose blank line has not come.
-    event: String,
-    has_event: bool,
+    dialect: Dialect,
+    intake: Intake,
     assembly: Assembly,
+    /// The server's own number of each call; `None` where it gave none.
+    indices: Vec<Option<u64>>,
+    /// The place of the thought that is kept.
+    thought: Option<usize>,
+    seen_choice: bool,
+    refused: bool,
     done: bool,
     failed: Option<DecodeError>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    #[default]
-    Unknown,
-    Events,
-    Body,
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Decoder {
-    /// One that has read nothing.
+    /// One that has read nothing, for a server of one's own.
     pub fn new() -> Self {
-        Self::default()
+        Self::of(Dialect::Compatible)
     }
 
-    /// Takes the next bytes, split anywhere, and returns what became known by them.
+    pub(super) fn of(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            intake: Intake::default(),
+            assembly: Assembly::default(),
+            indices: Vec::new(),
+            thought: None,
+            seen_choice: false,
+            refused: false,
+            done: false,
+            failed: None,
+        }
+    }
+
+    /// As [`Decode::feed`].
     ///
     /// # Errors
-    /// See [`DecodeError`]. After an error every further call gives the same error.
+    /// As there.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Piece>, DecodeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         let mut pieces = Vec::new();
-        match self.take(bytes, &mut pieces) {
+        let taken = self
+            .intake
+            .feed(bytes)
+            .and_then(|events| self.events(events, &mut pieces));
+        match taken {
             Ok(()) => Ok(pieces),
             Err(error) => {
                 self.failed = Some(error.clone());
-                self.pending = Vec::new();
+                self.intake = Intake::default();
                 Err(error)
             }
         }
     }
 
-    /// The whole answer, once the server has closed the stream or said that it is done.
+    /// As [`Decode::finish`].
     ///
     /// # Errors
-    /// [`DecodeError::Cut`] where the end is missing, [`DecodeError::Malformed`] where a call's
-    /// arguments are not a JSON object, else as [`feed`](Self::feed).
+    /// As there.
     pub fn finish(mut self) -> Result<Answer, DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         let mut pieces = Vec::new();
-        match self.form {
-            Form::Unknown => return Err(DecodeError::Cut),
-            Form::Body => {
-                // serde_json says "EOF" for what is cut short and names the place for what is not JSON.
-                let body: Value =
-                    serde_json::from_slice(&self.pending).map_err(|error| {
-                        match error.is_eof() {
-                            true => DecodeError::Cut,
-                            false => {
-                                DecodeError::Malformed(format!("the body is not JSON: {error}"))
-                            }
-                        }
-                    })?;
-                self.assembly.whole(&check_error(body)?, &mut pieces)?;
-            }
-            Form::Events => {
-                // Some servers close without the last line feed, or without the blank line after the last event.
-                if !self.pending.is_empty() {
-                    let line = std::mem::take(&mut self.pending);
-                    self.line(&line, &mut pieces)?;
+        match std::mem::take(&mut self.intake).finish()? {
+            Rest::Body(body) => self.whole(&check_error(body)?, &mut pieces)?,
+            Rest::Events(events) => {
+                self.events(events, &mut pieces)?;
+                if !self.done && !self.assembly.has_stopped() {
+                    return Err(DecodeError::Cut);
                 }
-                self.dispatch(&mut pieces)?;
             }
         }
-        if self.form == Form::Events && !self.done && !self.assembly.has_stopped() {
-            return Err(DecodeError::Cut);
+        if !self.seen_choice {
+            return Err(malformed("the answer has no choice"));
         }
-        self.assembly.answer()
+        if self.refused {
+            self.assembly.stop(Stop::Refused);
+        }
+        let mut answer = self.assembly.answer()?;
+        if answer.tool_calls.is_empty() {
+            // It is wanted back only with the results of calls.
+            answer.thinking.clear();
+        }
+        Ok(answer)
     }
 
-    fn take(&mut self, mut bytes: &[u8], pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
-        if self.form == Form::Unknown {
-            let Some(first) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else {
-                return Ok(());
-            };
-            bytes = &bytes[first..];
-            self.form = if bytes[0] == b'{' {
-                Form::Body
-            } else {
-                Form::Events
-            };
-        }
-        if self.form == Form::Body {
-            if self.pending.len() + bytes.len() > MAX_BODY {
-                return Err(DecodeError::TooLarge {
-                    what: "a body",
-                    limit: MAX_BODY,
-                });
+    fn events(&mut self, events: Vec<Event>, pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
+        for event in events {
+            let data = event.data.trim();
+            if self.done || data.is_empty() {
+                continue;
             }
-            self.pending.extend_from_slice(bytes);
-            return Ok(());
+            if data == "[DONE]" {
+                self.done = true;
+                pieces.push(Piece::Done);
+                continue;
+            }
+            let chunk: Value = serde_json::from_str(data)
+                .map_err(|error| malformed(format!("an event is not JSON: {error}")))?;
+            self.chunk(&check_error(chunk)?, pieces)?;
         }
-        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
-            self.hold(&bytes[..end])?;
-            bytes = &bytes[end + 1..];
-            let line = std::mem::take(&mut self.pending);
-            self.line(&line, pieces)?;
-        }
-        self.hold(bytes)
-    }
-
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
-        if self.pending.len() + bytes.len() > MAX_LINE {
-            return Err(DecodeError::TooLarge {
-                what: "a line",
-                limit: MAX_LINE,
-            });
-        }
-        self.pending.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            return self.dispatch(pieces);
+    /// Takes one event of a stream.
+    fn chunk(&mut self, chunk: &Value, pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
+        self.usage(chunk);
+        // The last event of a stream holds usage and no choice.
+        let Some(choice) = self.choice(chunk)? else {
+            return Ok(());
+        };
+        // Some servers send the whole message instead of a delta.
+        if let Some(delta) = ["delta", "message"]
+            .iter()
+            .find_map(|key| choice.get(key))
+            .filter(|delta| !delta.is_null())
+        {
+            self.delta(delta, pieces)?;
         }
-        let text = std::str::from_utf8(line)
-            .map_err(|_| DecodeError::Malformed("a line is not UTF-8".to_owned()))?;
-        let (field, value) = text.split_once(':').unwrap_or((text, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            // Some servers leave out the blank line, so data that is complete JSON is an event already.
-            "data" => {
-                if self.has_event {
-                    self.event.push('\n');
-                }
-                if self.event.len() + value.len() > MAX_LINE {
-                    return Err(DecodeError::TooLarge {
-                        what: "an event",
-                        limit: MAX_LINE,
-                    });
-                }
-                self.event.push_str(value);
-                self.has_event = true;
-                if value == "[DONE]"
-                    || value.ends_with('}')
-                        && serde_json::from_str::<serde::de::IgnoredAny>(&self.event).is_ok()
-                {
-                    self.dispatch(pieces)?;
-                }
-                Ok(())
+        self.stopped(choice);
+        Ok(())
+    }
+
+    /// Takes an answer in one piece.
+    fn whole(&mut self, body: &Value, pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
+        self.usage(body);
+        let choice = self
+            .choice(body)?
+            .ok_or_else(|| malformed("the answer has no choice"))?;
+        let message = choice
+            .get("message")
+            .ok_or_else(|| malformed("the answer has no message"))?;
+        self.delta(message, pieces)?;
+        self.stopped(choice);
+        Ok(())
+    }
+
+    fn choice<'a>(&mut self, value: &'a Value) -> Result<Option<&'a Value>, DecodeError> {
+        let Some(choices) = value.get("choices").filter(|choices| !choices.is_null()) else {
+            return if value.get("usage").is_some() {
+                Ok(None)
+            } else {
+                Err(malformed("neither choices nor usage"))
+            };
+        };
+        let choices = choices
+            .as_array()
+            .ok_or_else(|| malformed("choices is not a list"))?;
+        // One answer was asked for; a second one would be mixed into the first.
+        let choice = choices
+            .iter()
+            .find(|choice| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0);
+        self.seen_choice |= choice.is_some();
+        Ok(choice)
+    }
+
+    fn delta(&mut self, delta: &Value, pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
+        for key in THOUGHTS {
+            let text = delta.get(key).and_then(Value::as_str).unwrap_or_default();
+            if !text.is_empty() {
+                self.think(key, text, pieces)?;
+                break;
             }
-            "" | "event" | "id" | "retry" => Ok(()),
-            _ => Err(DecodeError::Malformed(format!(
-                "not a line of a stream: {}",
-                clean(text)
-            ))),
+        }
+        self.assembly.text(&content(delta), pieces)?;
+        let refusal = delta.get("refusal").and_then(Value::as_str).unwrap_or("");
+        self.refused |= !refusal.is_empty();
+        self.assembly.text(refusal, pieces)?;
+        match delta.get("tool_calls") {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::Array(calls)) => calls.iter().try_for_each(|call| self.call(call, pieces)),
+            Some(_) => Err(malformed("tool_calls is not a list")),
         }
     }
 
-    fn dispatch(&mut self, pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
-        if !std::mem::take(&mut self.has_event) {
-            return Ok(());
+    fn think(&mut self, key: &str, text: &str, pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
+        match (self.dialect.keeps(), self.thought) {
+            (None, _) => self.assembly.reasoning(text, pieces),
+            (Some(_), Some(at)) => self.assembly.thought(at, text, "", pieces),
+            (Some(maker), None) => {
+                let thought = Thinking {
+                    maker: maker.to_owned(),
+                    text: text.to_owned(),
+                    signature: None,
+                    id: Some(key.to_owned()),
+                    hidden: false,
+                };
+                self.thought = Some(self.assembly.think(thought, pieces)?);
+                Ok(())
+            }
         }
-        let event = std::mem::take(&mut self.event);
-        let event = event.trim();
-        if self.done || event.is_empty() {
-            return Ok(());
+    }
+
+    fn call(&mut self, delta: &Value, pieces: &mut Vec<Piece>) -> Result<(), DecodeError> {
+        let index = delta.get("index").and_then(Value::as_u64);
+        let id = delta.get("id").and_then(Value::as_str).unwrap_or_default();
+        let function = delta
+            .get("function")
+            .ok_or_else(|| malformed("a tool call is no function call"))?;
+        let name = function
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let name = own_tool(name);
+        let at = match self.place(index, id, &name) {
+            Some(at) => {
+                self.assembly.name(at, id, &name, pieces)?;
+                at
+            }
+            None => {
+                let at = self.assembly.call(id, &name, pieces)?;
+                self.indices.push(index);
+                at
+            }
+        };
+        match function.get("arguments") {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(more)) => self.assembly.arguments(at, more),
+            Some(Value::Object(object)) => self.assembly.object(at, object.clone()),
+            Some(_) => Err(malformed(
+                "a call's arguments are neither text nor an object",
+            )),
         }
-        if event == "[DONE]" {
-            self.done = true;
-            pieces.push(Piece::Done);
-            return Ok(());
+    }
+
+    /// Which call a delta belongs to; `None` begins one.
+    fn place(&self, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
+        match index {
+            Some(_) => {
+                let at = self.indices.iter().rposition(|known| *known == index)?;
+                let known = self.assembly.call_id(at);
+                // Some servers number every call 0: another id with a name of its own is another call.
+                let other = !id.is_empty() && !name.is_empty() && !known.is_empty() && known != id;
+                (!other).then_some(at)
+            }
+            None if !id.is_empty() => {
+                (0..self.indices.len()).find(|at| self.assembly.call_id(*at) == id)
+            }
+            None if !name.is_empty() => None,
+            None => self.indices.len().checked_sub(1),
         }
-        let chunk: Value = serde_json::from_str(event)
-            .map_err(|error| DecodeError::Malformed(format!("an event is not JSON: {error}")))?;
-        self.assembly.chunk(&check_error(chunk)?, pieces)
+    }
+
+    fn stopped(&mut self, choice: &Value) {
+        let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) else {
+            return;
+        };
+        self.assembly.stop(match reason {
+            "length" | "max_tokens" | "model_length" => Stop::Length,
+            "tool_calls" | "function_call" | "tool_use" => Stop::ToolCalls,
+            "content_filter" | "refusal" | "safety" => Stop::Refused,
+            _ => Stop::End,
+        });
+    }
+
+    fn usage(&mut self, value: &Value) {
+        let Some(usage) = value.get("usage").filter(|usage| usage.is_object()) else {
+            return;
+        };
+        let number = |value: Option<&Value>| value.and_then(Value::as_u64);
+        let detail = |key| number(usage.pointer(&format!("/prompt_tokens_details/{key}")));
+        let counted = self.assembly.usage();
+        counted.input = number(usage.get("prompt_tokens")).unwrap_or(0);
+        counted.output = number(usage.get("completion_tokens")).unwrap_or(0);
+        // DeepSeek has a name of its own for it.
+        counted.cache_read = detail("cached_tokens")
+            .or_else(|| number(usage.get("prompt_cache_hit_tokens")))
+            .unwrap_or(0)
+            .min(counted.input);
+        counted.cache_write = detail("cache_write_tokens")
+            .unwrap_or(0)
+            .min(counted.input - counted.cache_read);
+    }
+}
+
+impl Decode for Decoder {
+    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Piece>, DecodeError> {
+        Decoder::feed(self, bytes)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Answer, DecodeError> {
+        Decoder::finish(*self)
+    }
+}
+
+/// The text of a message: a string, or a list of text parts.
+fn content(delta: &Value) -> String {
+    match delta.get("content") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts
+            .iter()
+            .filter_map(|part| part.get("text").and_then(Value::as_str))
+            .collect(),
+        _ => String::new(),
     }
 }
 

@@ -1,0 +1,349 @@
+//! A completion becomes a request body. Every key is written here; what a worker gives stands
+//! only in the vendor's fields for it.
+
+use super::MAKER;
+use super::kin::Kin;
+use crate::anthropic::ids::Ids;
+use crate::anthropic::media;
+use crate::anthropic::thinking::Way;
+use crate::codec::{Blobs, Endpoint, RequestError, attached, check_attached, wire_tool};
+use crate::outbound::Outbound;
+use carapace_contract::model::{Completion, MediaType, Message, Role, ToolCall};
+use carapace_contract::tool::Tool;
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashSet};
+
+/// Tokens of an answer beside its thoughts, where the completion is silent and the model thinks.
+const USUAL_TOKENS: u32 = 8192;
+
+/// The most bytes of a document's name.
+const MAX_DOCUMENT_NAME: usize = 180;
+
+/// The request that asks for this completion, streamed.
+///
+/// # Errors
+/// [`RequestError::Empty`] without messages, [`RequestError::Unanswered`] for a tool result that
+/// answers no call, [`RequestError::Model`] for a name that is a step in a path, and what attachments give.
+pub(super) fn request(
+    endpoint: &Endpoint,
+    completion: &Completion,
+    tools: &[Tool],
+    blobs: &Blobs,
+) -> Result<Outbound, RequestError> {
+    let kin = Kin::of(endpoint.model());
+    let turns = Turns::of(&completion.messages, blobs)?;
+    let mut body = json!({});
+    if let Some(most) = completion.max_tokens {
+        body["inferenceConfig"]["maxTokens"] = most.max(1).into();
+    }
+    if let Some(tokens) = endpoint.thinking() {
+        think(
+            &mut body,
+            kin,
+            endpoint.model(),
+            tokens,
+            completion.max_tokens,
+            turns.may_think(),
+        );
+    }
+    let system = media::texts(&completion.messages, Role::System);
+    if !system.is_empty() {
+        let mut blocks: Vec<Value> = system.iter().map(|text| json!({ "text": text })).collect();
+        if kin.caches() {
+            blocks.push(cache_point());
+        }
+        body["system"] = blocks.into();
+    }
+    let mut offered: Vec<Value> = tools.iter().map(function).collect();
+    if offered.is_empty() {
+        // Calls in the conversation want their tools described, also where none may be called now.
+        offered = turns.called.iter().map(|name| no_longer(name)).collect();
+    }
+    if !offered.is_empty() {
+        if kin.caches_tools() {
+            offered.push(cache_point());
+        }
+        body["toolConfig"] = json!({ "tools": offered });
+    }
+    body["messages"] = turns.into_json(kin);
+    let path = format!("/model/{}/converse-stream", segment(endpoint.model())?);
+    let accept = "application/vnd.amazon.eventstream, application/json";
+    Ok(endpoint.post(&path, vec![("accept", accept.to_owned())], &body))
+}
+
+fn think(body: &mut Value, kin: Kin, model: &str, tokens: u32, most: Option<u32>, may_think: bool) {
+    let mut fields = json!({});
+    match kin {
+        Kin::Claude { .. } => {
+            let way = Way::of(model, tokens);
+            let room = match way {
+                Way::Number(_) if !may_think => return,
+                Way::Number(number) => number,
+                Way::Effort(_) => tokens,
+            };
+            way.put(&mut fields);
+            // Thoughts count as part of the answer.
+            let most = most.unwrap_or(USUAL_TOKENS).max(1);
+            body["inferenceConfig"]["maxTokens"] = most.saturating_add(room).into();
+        }
+        Kin::Nova { thinks: true } => {
+            // `high` is refused beside a limit on tokens.
+            let effort = if tokens <= 4096 { "low" } else { "medium" };
+            fields["reasoningConfig"] = json!({ "type": "enabled", "maxReasoningEffort": effort });
+        }
+        Kin::Nova { thinks: false } | Kin::Other => return,
+    }
+    body["additionalModelRequestFields"] = fields;
+}
+
+/// A model's name as one segment of a path (RFC 3986: all but the unreserved characters is encoded).
+fn segment(model: &str) -> Result<String, RequestError> {
+    if matches!(model, "." | "..") {
+        return Err(RequestError::Model(model.to_owned()));
+    }
+    let mut out = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(out)
+}
+
+fn cache_point() -> Value {
+    json!({ "cachePoint": { "type": "default" } })
+}
+
+fn function(tool: &Tool) -> Value {
+    let mut spec = json!({
+        "name": wire_tool(tool.name.as_str()),
+        "inputSchema": { "json": tool.schema },
+    });
+    // The vendor refuses a description that says nothing.
+    if media::is_something(&tool.description) {
+        spec["description"] = tool.description.clone().into();
+    }
+    json!({ "toolSpec": spec })
+}
+
+fn no_longer(name: &str) -> Value {
+    let schema = json!({ "type": "object" });
+    json!({ "toolSpec": {
+        "name": name, "description": "Not at hand now: do not call it.", "inputSchema": { "json": schema },
+    } })
+}
+
+/// The conversation as turns of user and assistant, one after the other.
+#[derive(Default)]
+struct Turns {
+    done: Vec<(Role, Vec<Value>)>,
+    /// What the next user turn holds first: answers to the calls before it.
+    results: Vec<Value>,
+    /// And then.
+    said: Vec<Value>,
+    /// The calls of the turn before, by their ids as they are sent.
+    made: Vec<String>,
+    /// Those of them that no result has answered.
+    open: HashSet<String>,
+    ids: Ids,
+    /// The names of the tools called, as they are sent.
+    called: BTreeSet<String>,
+    documents: usize,
+}
+
+impl Turns {
+    fn of(messages: &[Message], blobs: &Blobs) -> Result<Self, RequestError> {
+        if messages.is_empty() {
+            return Err(RequestError::Empty);
+        }
+        let mut turns = Self::default();
+        check_attached(messages, blobs)?;
+        for (at, message) in messages.iter().enumerate() {
+            match message.role {
+                Role::System => {}
+                Role::User => turns.user(message, blobs)?,
+                Role::Assistant => turns.assistant(message),
+                Role::Tool => turns.result(at, message)?,
+            }
+        }
+        turns.end_user();
+        if turns.done.is_empty() {
+            return Err(RequestError::Empty);
+        }
+        Ok(turns)
+    }
+
+    fn user(&mut self, message: &Message, blobs: &Blobs) -> Result<(), RequestError> {
+        let mut documents = false;
+        for attachment in &message.attachments {
+            let bytes = attached(attachment, blobs)?;
+            let source = json!({ "bytes": media::base64(bytes) });
+            let (kind, format) = match attachment.media_type {
+                MediaType::Png => ("image", "png"),
+                MediaType::Jpeg => ("image", "jpeg"),
+                MediaType::Gif => ("image", "gif"),
+                MediaType::Webp => ("image", "webp"),
+                MediaType::Pdf => ("document", "pdf"),
+                MediaType::Text => ("document", "txt"),
+            };
+            let mut block = json!({ "format": format, "source": source });
+            if kind == "document" {
+                documents = true;
+                self.documents += 1;
+                block["name"] = document_name(&attachment.name, self.documents).into();
+            }
+            self.said.push(json!({ kind: block }));
+        }
+        match media::is_something(&message.content) {
+            true => self.said.push(json!({ "text": message.content })),
+            // The vendor refuses a document without a text.
+            false if documents => self.said.push(json!({ "text": "(See the document.)" })),
+            false => {}
+        }
+        Ok(())
+    }
+
+    fn assistant(&mut self, message: &Message) {
+        // A turn of thoughts alone says nothing, and the vendor refuses it.
+        if message.tool_calls.is_empty() && !media::is_something(&message.content) {
+            return;
+        }
+        let mut blocks = Vec::new();
+        for thought in message
+            .thinking
+            .iter()
+            .filter(|thought| thought.maker == MAKER)
+        {
+            // Models that sign nothing do not take their thoughts back.
+            let Some(signature) = &thought.signature else {
+                continue;
+            };
+            let content = match thought.hidden {
+                true => json!({ "redactedContent": signature }),
+                false => {
+                    json!({ "reasoningText": { "text": thought.text, "signature": signature } })
+                }
+            };
+            blocks.push(json!({ "reasoningContent": content }));
+        }
+        if media::is_something(&message.content) {
+            blocks.push(json!({ "text": message.content }));
+        }
+        self.end_user();
+        if self.done.is_empty() {
+            self.push(
+                Role::User,
+                vec![json!({ "text": "(The conversation goes on.)" })],
+            );
+        }
+        for call in &message.tool_calls {
+            blocks.push(self.call(call));
+        }
+        self.push(Role::Assistant, blocks);
+    }
+
+    fn call(&mut self, call: &ToolCall) -> Value {
+        let (id, name) = (self.ids.begin(&call.id), wire_tool(&call.name));
+        self.called.insert(name.clone());
+        self.made.push(id.clone());
+        self.open.insert(id.clone());
+        let input = media::object(&call.arguments);
+        json!({ "toolUse": { "toolUseId": id, "name": name, "input": input } })
+    }
+
+    fn result(&mut self, at: usize, message: &Message) -> Result<(), RequestError> {
+        let call = message
+            .tool_call_id
+            .as_ref()
+            .ok_or(RequestError::Unanswered(at))?;
+        let id = self.ids.get(call).ok_or(RequestError::Unanswered(at))?;
+        let id = self.open.take(id).ok_or(RequestError::Unanswered(at))?;
+        let text = match media::is_something(&message.content) {
+            true => message.content.as_str(),
+            false => "(It gave nothing.)",
+        };
+        self.results
+            .push(json!({ "toolResult": { "toolUseId": id, "content": [{ "text": text }] } }));
+        Ok(())
+    }
+
+    /// Ends the user's turn. A call without a result gets one that says so: a cancelled turn leaves
+    /// such calls, and the vendor refuses a conversation with them.
+    fn end_user(&mut self) {
+        for id in std::mem::take(&mut self.made) {
+            if !self.open.remove(&id) {
+                continue;
+            }
+            self.results.push(json!({ "toolResult": {
+                "toolUseId": id, "status": "error", "content": [{ "text": "The call was not made." }],
+            } }));
+        }
+        let mut blocks = std::mem::take(&mut self.results);
+        blocks.append(&mut self.said);
+        if !blocks.is_empty() {
+            self.push(Role::User, blocks);
+        }
+    }
+
+    fn push(&mut self, role: Role, mut blocks: Vec<Value>) {
+        match self.done.last_mut() {
+            Some((last, earlier)) if *last == role => earlier.append(&mut blocks),
+            _ => self.done.push((role, blocks)),
+        }
+    }
+
+    /// False where the calls that are answered last have no thought before them: another vendor made
+    /// them, and the models that think by number refuse to go on thinking from there.
+    fn may_think(&self) -> bool {
+        let Some((_, blocks)) = self
+            .done
+            .iter()
+            .rev()
+            .find(|(role, _)| *role == Role::Assistant)
+        else {
+            return true;
+        };
+        !blocks.iter().any(|block| block.get("toolUse").is_some())
+            || blocks
+                .first()
+                .is_some_and(|block| block.get("reasoningContent").is_some())
+    }
+
+    fn into_json(self, kin: Kin) -> Value {
+        let mut done = self.done;
+        if kin.caches()
+            && let Some((_, blocks)) = done.iter_mut().rev().find(|(role, _)| *role == Role::User)
+        {
+            blocks.push(cache_point());
+        }
+        done.into_iter()
+            .map(|(role, content)| json!({ "role": role, "content": content }))
+            .collect()
+    }
+}
+
+/// A document's name: letters, digits, single spaces, hyphens, parentheses and brackets, and a
+/// number, because the vendor refuses a name twice.
+fn document_name(name: &str, number: usize) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        let c = match c {
+            c if c.is_ascii_alphanumeric() || matches!(c, '-' | '(' | ')' | '[' | ']') => c,
+            _ => ' ',
+        };
+        if out.len() == MAX_DOCUMENT_NAME {
+            break;
+        }
+        if c != ' ' || !(out.is_empty() || out.ends_with(' ')) {
+            out.push(c);
+        }
+    }
+    let stem = match out.trim_end() {
+        "" => "document",
+        stem => stem,
+    };
+    format!("{stem} {number}")
+}
