@@ -2,19 +2,97 @@
 //! fixed size, an enum and numbers, never a path or an argument. Nothing here allocates or parses.
 //!
 //! A [`Order`] goes up from the broker, a [`Notice`] comes down. With [`Notice::Launched`] the
-//! channel's descriptor comes along as ancillary data.
+//! channel's descriptor comes along as ancillary data. The channel of a secret is only read: what
+//! comes until its end is the secret, if and only if [`Notice::Ended`] then says [`End::Clean`].
 
 /// Every frame of this link has this size, in bytes.
 pub const FRAME: usize = 64;
 
 /// Which kind of confined process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub enum Kind {
     /// The mind of one session.
-    Worker = 1,
+    Worker,
     /// The hands of one session.
-    Hands = 2,
+    Hands,
+    /// The process that asks name servers; one at a time.
+    Resolver,
+    /// A process that reads one secret from where it lives, writes it on its channel and ends.
+    Secret(Name40),
+}
+
+impl Kind {
+    fn tag(self) -> u8 {
+        match self {
+            Self::Worker => 1,
+            Self::Hands => 2,
+            Self::Resolver => 3,
+            Self::Secret(_) => 4,
+        }
+    }
+
+    fn name(self) -> [u8; Name40::SIZE] {
+        match self {
+            Self::Secret(name) => name.0,
+            _ => [0; Name40::SIZE],
+        }
+    }
+
+    /// Only a secret has a name, and it has to have one.
+    fn from_parts(tag: u8, name: [u8; Name40::SIZE]) -> Option<Self> {
+        let unnamed = name == [0; Name40::SIZE];
+        match tag {
+            1 if unnamed => Some(Self::Worker),
+            2 if unnamed => Some(Self::Hands),
+            3 if unnamed => Some(Self::Resolver),
+            4 => Name40::from_bytes(name).map(Self::Secret),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a secret in a frame: 1 to 40 of `a-z 0-9 - _ .`, starting with a letter or digit,
+/// filled up with zeros. It names an entry that the owner wrote; it is never a path or an argument.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Name40([u8; Name40::SIZE]);
+
+impl Name40 {
+    /// Bytes in a frame.
+    pub const SIZE: usize = 40;
+
+    /// The name with this text; `None` where it is none.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::SIZE];
+        bytes
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        Self::from_bytes(bytes).filter(|name| name.as_str() == text)
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        let length = self.0.iter().take_while(|&&byte| byte != 0).count();
+        // Only ASCII gets in.
+        std::str::from_utf8(&self.0[..length]).unwrap_or_default()
+    }
+
+    /// From a frame: no byte but zeros behind the name.
+    fn from_bytes(bytes: [u8; Self::SIZE]) -> Option<Self> {
+        let length = bytes.iter().take_while(|&&byte| byte != 0).count();
+        let (name, rest) = bytes.split_at(length);
+        let plain = name.first()?.is_ascii_alphanumeric()
+            && name
+                .iter()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
+            && rest.iter().all(|&byte| byte == 0);
+        plain.then_some(Self(bytes))
+    }
+}
+
+impl std::fmt::Debug for Name40 {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{:?}", self.as_str())
+    }
 }
 
 /// Why a confined process ended, as the supervisor saw it.
@@ -45,6 +123,8 @@ pub enum Failure {
     Limit = 4,
     /// The supervisor is stopping.
     Stopping = 5,
+    /// `cage.toml` has no secret of that name.
+    Unknown = 6,
 }
 
 /// From the broker to the supervisor.
@@ -121,7 +201,6 @@ macro_rules! from_byte {
         }
     };
 }
-from_byte!(Kind { Worker, Hands });
 from_byte!(End {
     Clean,
     Crash,
@@ -133,7 +212,8 @@ from_byte!(Failure {
     SelfCheck,
     Attestation,
     Limit,
-    Stopping
+    Stopping,
+    Unknown
 });
 
 struct Writer([u8; FRAME], usize);
@@ -182,8 +262,9 @@ impl Order {
                 group,
             } => Writer::new(2)
                 .put(request.to_le_bytes())
-                .put([kind as u8])
-                .put(group.to_le_bytes()),
+                .put([kind.tag()])
+                .put(group.to_le_bytes())
+                .put(kind.name()),
             Order::Kill { number } => Writer::new(3).put(number.to_le_bytes()),
             Order::Anchor { count, head } => Writer::new(4).put(count.to_le_bytes()).put(head),
         }
@@ -199,11 +280,16 @@ impl Order {
         let mut from = Reader(frame, 8);
         let order = match frame[0] {
             1 => Order::Ready,
-            2 => Order::Launch {
-                request: u64::from_le_bytes(from.take()),
-                kind: Kind::from_byte(from.take::<1>()[0])?,
-                group: u32::from_le_bytes(from.take()),
-            },
+            2 => {
+                let request = u64::from_le_bytes(from.take());
+                let [tag] = from.take();
+                let group = u32::from_le_bytes(from.take());
+                Order::Launch {
+                    request,
+                    kind: Kind::from_parts(tag, from.take())?,
+                    group,
+                }
+            }
             3 => Order::Kill {
                 number: u64::from_le_bytes(from.take()),
             },
@@ -288,6 +374,16 @@ mod tests {
                 kind: Kind::Hands,
                 group: 3,
             },
+            Order::Launch {
+                request: 8,
+                kind: Kind::Resolver,
+                group: 0,
+            },
+            Order::Launch {
+                request: u64::MAX,
+                kind: Kind::Secret(Name40::new(&"a".repeat(40)).unwrap()),
+                group: u32::MAX,
+            },
             Order::Kill { number: u64::MAX },
             Order::Anchor {
                 count: 9,
@@ -329,5 +425,49 @@ mod tests {
             assert_eq!(Notice::decode(&other), None);
         }
         assert_eq!(Order::decode(&[0; FRAME]), None);
+    }
+
+    #[test]
+    fn only_a_plain_name_is_a_name() {
+        for name in ["a", "0", "anthropic", "a-b_c.d", &"z".repeat(40)] {
+            assert_eq!(Name40::new(name).unwrap().as_str(), name);
+        }
+        for wrong in [
+            "",
+            "A",
+            "-a",
+            ".a",
+            "_a",
+            "a b",
+            "a/b",
+            "a\0",
+            "a\0b",
+            "\u{e4}",
+            &"z".repeat(41),
+        ] {
+            assert_eq!(Name40::new(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_comes_with_a_secret_and_with_nothing_else() {
+        let order = |kind| Order::Launch {
+            request: 1,
+            kind,
+            group: 0,
+        };
+        let name = Name40::new("anthropic").unwrap();
+        let frame = order(Kind::Secret(name)).encode();
+        for tag in [0, 1, 2, 3, 5, 255] {
+            let mut other = frame;
+            other[16] = tag;
+            assert_eq!(Order::decode(&other), None, "kind {tag}");
+        }
+        let mut unnamed = order(Kind::Worker).encode();
+        unnamed[16] = 4;
+        assert_eq!(Order::decode(&unnamed), None);
+        let mut gap = frame;
+        gap[21 + 20] = b'x';
+        assert_eq!(Order::decode(&gap), None);
     }
 }

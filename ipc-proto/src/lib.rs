@@ -2,6 +2,8 @@
 //!
 //! * [`claim`]: what came off a socket is an allegation.
 //! * [`launch`]: the supervisor and the broker, fixed-size frames, no parser.
+//! * [`resolve`]: the broker and the resolver, fixed-size frames, no parser.
+//! * [`resolve_client`]: the broker's asynchronous end of that.
 //! * [`zmtp`]: the bounded ZMTP 3.0 decoder, without I/O; limits before allocation.
 //! * [`link`]: the blocking link of worker, hands and cli.
 //! * [`broker_link`]: the broker's asynchronous end, with credentials.
@@ -13,6 +15,7 @@
 pub mod claim;
 pub mod launch;
 pub mod limits;
+pub mod resolve;
 pub use claim::Claim;
 
 #[cfg(feature = "tokio")]
@@ -23,6 +26,8 @@ pub mod error;
 pub mod json;
 #[cfg(feature = "line")]
 pub mod link;
+#[cfg(feature = "tokio")]
+pub mod resolve_client;
 #[cfg(feature = "line")]
 pub mod words;
 #[cfg(feature = "line")]
