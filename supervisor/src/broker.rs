@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use carapace_contract::home::{KEYSLOT_FD, VAULT_KEY_FD};
 use carapace_ipc_proto::launch::Notice;
 use carapace_jail::ProfileName;
 use carapace_supervisor::ending;
@@ -14,6 +15,7 @@ use carapace_supervisor::restart::{Next, QUICK_DEATHS, Restarts};
 
 use crate::cages::CageError;
 use crate::configuration::{Configuration, FileError};
+use crate::keys::KeyError;
 use crate::link::Link;
 use crate::process::{Phase, Process};
 use crate::supervisor::{RunError, Supervisor};
@@ -56,6 +58,10 @@ enum BrokerError {
     #[error("handing over its listener: {0}\n  remedy: raise the limit of open files")]
     Listener(#[from] std::io::Error),
     #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("handing over the keyslot: {0}\n  remedy: raise the limit of open files")]
+    Keyslot(#[source] std::io::Error),
+    #[error(transparent)]
     Configuration(#[from] FileError),
     #[error(transparent)]
     Cage(#[from] CageError),
@@ -76,7 +82,13 @@ impl Supervisor {
         // The same listener for each broker: who connects in between waits in its queue.
         let listener = OwnedFd::from(self.ground.control_socket.try_clone()?);
         let configuration = self.ground.configuration.file()?;
-        let fds = vec![(theirs, 3), (listener, 6), (configuration, 7)];
+        let mut fds = vec![(theirs, 3), (listener, 6), (configuration, 7)];
+        let path = self.ground.home.vault_key();
+        if let Some(key) = self.ground.keys.vault_key(&path)? {
+            fds.push((key, VAULT_KEY_FD));
+        }
+        let keyslot = self.ground.keys.keyslot().map_err(BrokerError::Keyslot)?;
+        fds.push((keyslot, KEYSLOT_FD));
         let (caged, log) = self.spawn(ProfileName::Broker, 0, fds)?;
         let number = self.take_number();
         let generation = self.broker.generation;

@@ -21,7 +21,7 @@ const POOL: usize = 1;
 /// Confined processes at a time, the broker not counted; each takes memory that is not shared.
 pub(crate) const LIMIT: usize = 64;
 /// A cage that is not ready by then never will be: a start takes some 20 ms on a slow machine.
-const BOOT: Duration = Duration::from_secs(5);
+pub(crate) const BOOT: Duration = Duration::from_secs(5);
 
 /// Slots of minds before the first comes again: fewer than there are user ids for minds.
 const SLOTS: u32 = 60_000;
@@ -66,6 +66,12 @@ impl Supervisor {
         if let Some(why) = refusal {
             return self.notify(&Notice::Failed { request, why }, None);
         }
+        if let Kind::Secret(name) = kind {
+            return self.launch_secret(request, name);
+        }
+        if kind == Kind::Resolver {
+            self.end_resolver();
+        }
         if kind == Kind::Worker
             && let Some(number) = self.oldest_idle()
         {
@@ -84,6 +90,8 @@ impl Supervisor {
             Kind::Hands => self.start_caged(ProfileName::Hands, Some(request)),
             Kind::Worker if spare => Ok(()),
             Kind::Worker => self.start_caged(ProfileName::Worker, None),
+            Kind::Resolver => self.start_caged(ProfileName::Resolver, Some(request)),
+            Kind::Secret(_) => Ok(()),
         };
         if let Err(error) = started {
             self.ground
@@ -116,7 +124,7 @@ impl Supervisor {
         self.pool.not_before.filter(|_| !self.refuses_refill())
     }
 
-    /// A mind or hands is locked and was found as ordered.
+    /// A confined process is locked and was found as ordered.
     pub(crate) fn cage_ready(&mut self, number: u64) {
         let Some(process) = self.processes.get_mut(&number) else {
             return;
@@ -133,7 +141,7 @@ impl Supervisor {
         }
     }
 
-    /// A mind or hands has ended; `process` is out of the list already.
+    /// A confined process has ended; `process` is out of the list already.
     pub(crate) fn cage_ended(&mut self, process: &Process, end: Notice, why: &str) {
         let now = Instant::now();
         let of_this_broker = process.generation == self.broker.generation;
@@ -189,6 +197,10 @@ impl Supervisor {
         let Some(process) = self.processes.get_mut(&number) else {
             return;
         };
+        if let Err(error) = process.caged.release() {
+            let why = format!("letting it start: {error}");
+            return self.refuse(number, Failure::Cage, why);
+        }
         process.phase = Phase::Serving;
         process.generation = generation;
         let notice = Notice::Launched {
@@ -236,17 +248,27 @@ impl Supervisor {
         let (log, log_write) = io::pipe()?;
         let log = OwnedFd::from(log);
         rustix::io::ioctl_fionbio(&log, true)?;
-        let name: &[u8] = match profile {
-            ProfileName::Broker => b"carapace-broker",
-            ProfileName::Worker => b"carapace-worker",
-            ProfileName::Hands => b"carapace-hands",
+        let name = match profile {
+            ProfileName::Broker => "carapace-broker",
+            ProfileName::Worker => "carapace-worker",
+            ProfileName::Hands => "carapace-hands",
+            ProfileName::Resolver => "carapace-resolver",
+            ProfileName::Secret | ProfileName::SecretOnline => "carapace-secret-helper",
         };
+        let mut argv = vec![name.to_owned()];
+        if profile == ProfileName::Resolver {
+            let servers = &self.ground.cage.resolver.servers;
+            argv.extend(servers.iter().map(|server| server.to_string()));
+        }
         let home = &self.ground.home;
-        let caged = carapace_jail::spawn(CageSpec {
+        let mut caged = carapace_jail::spawn(CageSpec {
             profile,
             program: std::os::fd::AsFd::as_fd(self.ground.programs.of(profile)),
-            // NOTE(zero byte): the names above hold none.
-            argv: CString::new(name).into_iter().collect(),
+            // NOTE(zero byte): the names and addresses above hold none.
+            argv: argv
+                .into_iter()
+                .filter_map(|word| CString::new(word).ok())
+                .collect(),
             fds,
             log: log_write.into(),
             workspace: (profile == ProfileName::Hands).then(|| home.workspace("owner")),
@@ -255,6 +277,9 @@ impl Supervisor {
             slot,
             config: &self.ground.cage,
         })?;
+        if profile != ProfileName::Broker {
+            caged.expected.refuse_files(&self.ground.keys.files());
+        }
         Ok((caged, log))
     }
 
@@ -291,6 +316,15 @@ impl Supervisor {
                 && !one.unwanted
                 && one.refusal.is_none()
         })
+    }
+
+    /// One resolver at a time: a new one takes the place of the one before.
+    fn end_resolver(&mut self) {
+        for process in self.processes.values_mut() {
+            if process.profile == ProfileName::Resolver && !process.unwanted {
+                process.end(&mut self.ground.journal);
+            }
+        }
     }
 
     fn confined(&self) -> usize {

@@ -64,7 +64,7 @@ pub(crate) fn check(home: &Home) -> Result<(), HomeError> {
             return Err(HomeError::SocketPath { path, length });
         }
     }
-    for path in [home.run(), home.logs(), home.anchor()] {
+    for path in [home.run(), home.logs(), home.anchor(), home.key_dir()] {
         make_folder(&path)?;
         check_folder(&path, true)?;
     }
@@ -222,7 +222,9 @@ mod tests {
         ));
         fs::set_permissions(home.root(), fs::Permissions::from_mode(0o700)).unwrap();
         check(&home).unwrap();
-        assert!(home.workspace("owner").is_dir() && home.anchor().is_dir());
+        assert!(
+            home.workspace("owner").is_dir() && home.anchor().is_dir() && home.key_dir().is_dir()
+        );
         fs::remove_dir(home.state()).unwrap();
         std::os::unix::fs::symlink("/", home.state()).unwrap();
         assert!(matches!(check(&home), Err(HomeError::NotADirectory { .. })));

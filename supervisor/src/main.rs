@@ -12,11 +12,13 @@ mod configuration;
 mod control;
 mod home;
 mod journal;
+mod keys;
 mod link;
 mod orders;
 mod process;
 mod readiness;
 mod report;
+mod secrets;
 mod startup;
 mod supervisor;
 

@@ -78,6 +78,7 @@ impl Supervisor {
         let generation = self.broker.generation;
         if let Some(process) = self.processes.get_mut(&number)
             && process.profile != ProfileName::Broker
+            && !process.unwanted
             && process.phase == Phase::Serving
             && process.generation == generation
         {

@@ -42,6 +42,8 @@ pub(crate) struct Process {
     pub(crate) slot: u32,
     /// When it was started.
     pub(crate) started: Instant,
+    /// It is killed at this time, whatever it does.
+    pub(crate) end_by: Option<Instant>,
     /// The supervisor itself wants its end.
     pub(crate) unwanted: bool,
     /// Why it is not used, as far as known.
@@ -88,6 +90,7 @@ impl Process {
             request: None,
             slot: 0,
             started,
+            end_by: None,
             unwanted: false,
             refusal: None,
             output: Output::new(log),

@@ -21,9 +21,10 @@ use crate::anchor::{Anchor, AnchorError};
 use crate::configuration::{self, Configuration, FileError};
 use crate::home::{self, HomeError, PidFile};
 use crate::journal::{Journal, JournalError};
+use crate::keys::{KeyError, Keys};
 
-/// The most bytes of a `cage.toml`: hundreds of mounts.
-const CAGE_LIMIT: usize = 64 << 10;
+/// The most bytes of a `cage.toml`: hundreds of mounts and secrets.
+const CAGE_LIMIT: usize = 128 << 10;
 
 /// Descriptors of the supervisor: several times what it can come to use.
 const DESCRIPTORS: u64 = 4096;
@@ -32,9 +33,9 @@ const DESCRIPTORS: u64 = 4096;
 pub(crate) struct Ground {
     /// The home.
     pub(crate) home: Home,
-    /// What the owner waived and mounted.
+    /// What the owner waived and mounted, where names are asked and secrets live.
     pub(crate) cage: CageConfig,
-    /// The programs of the three profiles.
+    /// The programs of the profiles.
     pub(crate) programs: Programs,
     /// How strong a cage is here.
     pub(crate) level: Level,
@@ -44,6 +45,8 @@ pub(crate) struct Ground {
     pub(crate) anchor: Anchor,
     /// The broker's configuration.
     pub(crate) configuration: Configuration,
+    /// What lets a broker open the vault.
+    pub(crate) keys: Keys,
     /// Signals, to be polled.
     pub(crate) signals: SignalFd,
     /// The supervisor's control socket.
@@ -63,6 +66,8 @@ pub(crate) struct Programs {
     broker: OwnedFd,
     worker: OwnedFd,
     hands: OwnedFd,
+    resolver: OwnedFd,
+    secret: OwnedFd,
 }
 
 /// Why nothing was started.
@@ -76,6 +81,8 @@ pub(crate) enum StartError {
     Anchor(#[from] AnchorError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("reading cage.toml: it is not UTF-8\n  remedy: write it again with `carapace cage`")]
     NotText,
     #[error("reading cage.toml: {0}")]
@@ -110,7 +117,7 @@ impl StartError {
         match self {
             Self::Home(HomeError::AlreadyRunning { .. }) => 3,
             Self::Refused { .. } | Self::RefusedAltogether(_) | Self::Lock(_) => 4,
-            Self::File(_) | Self::NotText | Self::Cage(_) => 78,
+            Self::File(_) | Self::NotText | Self::Cage(_) | Self::Key(_) => 78,
             _ => 1,
         }
     }
@@ -127,6 +134,8 @@ impl Programs {
             broker: open("carapace-broker")?,
             worker: open("carapace-worker")?,
             hands: open("carapace-hands")?,
+            resolver: open("carapace-resolver")?,
+            secret: open("carapace-secret-helper")?,
         })
     }
 
@@ -136,6 +145,8 @@ impl Programs {
             ProfileName::Broker => &self.broker,
             ProfileName::Worker => &self.worker,
             ProfileName::Hands => &self.hands,
+            ProfileName::Resolver => &self.resolver,
+            ProfileName::Secret | ProfileName::SecretOnline => &self.secret,
         }
     }
 }
@@ -163,6 +174,7 @@ pub(crate) fn prepare(home: PathBuf) -> Result<Ground, StartError> {
     // 2. What is to run, and how.
     let cage = read_cage(&home)?;
     let configuration = Configuration::read(&home.config())?;
+    let keys = Keys::make(&home.vault_key())?;
     let programs = Programs::open()?;
 
     // 3. Whether this machine can confine; tried before the lock, in children of its own.
@@ -183,6 +195,7 @@ pub(crate) fn prepare(home: PathBuf) -> Result<Ground, StartError> {
         journal,
         anchor,
         configuration,
+        keys,
         signals,
         supervisor_socket,
         control_socket,

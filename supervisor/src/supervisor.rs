@@ -209,6 +209,22 @@ impl Supervisor {
         for number in late {
             self.refuse(number, Failure::Cage, "it was not ready in time".to_owned());
         }
+        let over: Vec<u64> = self
+            .processes
+            .values()
+            .filter(|one| one.end_by.is_some_and(|time| now >= time))
+            .map(|one| one.number)
+            .collect();
+        for number in over {
+            if let Some(process) = self.processes.get_mut(&number) {
+                process.end_by = None;
+                let name = process.name();
+                self.ground
+                    .journal
+                    .say(&format!("the time of {name} is over"));
+                process.end(&mut self.ground.journal);
+            }
+        }
         self.broker_on_time(now);
         self.control.close_late(now);
         if self.ground.anchor.due().is_some_and(|time| now >= time) {
@@ -235,7 +251,11 @@ impl Supervisor {
             self.ground.anchor.due(),
             self.stop_by,
         ];
-        starting.chain(others.into_iter().flatten()).min()
+        let over = self.processes.values().filter_map(|one| one.end_by);
+        starting
+            .chain(over)
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     fn wait(&self, now: Instant) -> rustix::io::Result<Vec<Event>> {
@@ -351,7 +371,7 @@ impl Supervisor {
     }
 
     /// Ends a process that is not fit for use; the consequences follow its end.
-    fn refuse(&mut self, number: u64, failure: Failure, why: String) {
+    pub(crate) fn refuse(&mut self, number: u64, failure: Failure, why: String) {
         if let Some(process) = self.processes.get_mut(&number) {
             let why = format!("{} was refused: {why}", process.name());
             self.ground.journal.say(&why);

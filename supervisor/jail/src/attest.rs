@@ -7,15 +7,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
 use serde::Serialize;
 
 use crate::filter::Stage;
 use crate::limits;
-use crate::root::{ExpectedMount, Plan};
+use crate::root::{ExpectedMount, HostMounts, Plan};
 use crate::spawn::namespace_flags;
-use crate::{ProfileName, ids};
+use crate::{ProfileName, child, ids, report};
 
 /// What a process of one cage must look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +28,24 @@ pub struct Expected {
     is_root: bool,
     /// The supervisor's own namespaces that the process must not share, with their names.
     apart_from: BTreeMap<&'static str, String>,
-    mounts: Option<Vec<ExpectedMount>>,
+    mounts: Option<Mounts>,
+    /// User and group in a user namespace.
+    inside: u32,
+    /// The only numbers of descriptors, where the process can make none before it is looked at.
+    descriptors: Option<Vec<i32>>,
+    /// Files that the process must not hold, under whatever number.
+    never_open: Vec<OpenFile>,
     filters: u64,
     parent: u32,
+}
+
+/// The mounts of a cage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mounts {
+    /// A root of its own.
+    Own(Vec<ExpectedMount>),
+    /// The host's tree.
+    Host(HostMounts),
 }
 
 /// What was found, all of it as expected.
@@ -79,6 +95,32 @@ pub enum AttestError {
     },
 }
 
+/// An open file as the kernel names it, whoever holds it and wherever it is seen from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    mount: u64,
+    inode: u64,
+}
+
+impl OpenFile {
+    /// The file behind a descriptor of this process.
+    ///
+    /// # Errors
+    /// The system's; a kernel older than 5.14 does not tell.
+    pub fn of(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+        let path = format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd());
+        Self::parse(&fs::read_to_string(path)?).ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let status = Status::parse(text);
+        Some(Self {
+            mount: status.number("mnt_id")?,
+            inode: status.number("ino")?,
+        })
+    }
+}
+
 /// The namespaces, by their name under `/proc/<pid>/ns` and their flag.
 const NAMESPACES: [(&str, i32); 7] = [
     ("user", libc::CLONE_NEWUSER),
@@ -97,6 +139,7 @@ impl Expected {
         id: u32,
         plan: Option<&Plan>,
         is_root: bool,
+        handed_over: &[(i32, i32)],
     ) -> io::Result<Self> {
         let flags = namespace_flags(profile, is_root, plan.is_some());
         let mut apart_from = BTreeMap::new();
@@ -115,17 +158,40 @@ impl Expected {
             id,
             is_root,
             apart_from,
-            mounts: plan.map(Plan::expected_mounts),
+            mounts: plan.map(|plan| match plan.host_mounts() {
+                Some(mounts) => Mounts::Host(mounts),
+                None => Mounts::Own(plan.expected_mounts()),
+            }),
+            inside: ids::inside(profile, id),
+            descriptors: numbers_of(profile, foreign, handed_over),
+            never_open: Vec::new(),
             // The start filter, and the final one of a program that knows its cage.
             filters: inherited + if foreign { 1 } else { 2 },
             parent: std::process::id(),
         })
     }
 
+    /// Files of others, such as the broker's keys, that the process must not hold open.
+    pub fn refuse_files(&mut self, files: &[OpenFile]) {
+        self.never_open.extend_from_slice(files);
+    }
+
     /// The profile this is about.
     pub fn profile(&self) -> ProfileName {
         self.profile
     }
+}
+
+/// The only descriptors that a process can have when it is looked at. A mind can make none. A held
+/// program has not begun: it has the report pipe, its program and the pipe that holds it. The others
+/// may have begun to open what they work with.
+fn numbers_of(profile: ProfileName, foreign: bool, handed_over: &[(i32, i32)]) -> Option<Vec<i32>> {
+    let given = handed_over.iter().map(|(_, number)| *number);
+    if foreign {
+        let own = [report::REPORT_FD, child::PROGRAM_FD, child::HOLD_FD];
+        return Some(given.chain(own).collect());
+    }
+    (profile == ProfileName::Worker).then(|| given.chain([report::REPORT_FD]).collect())
 }
 
 /// Looks at a child of this process.
@@ -141,13 +207,18 @@ pub fn attest(pid: u32, expected: &Expected) -> Result<Attestation, AttestError>
     look.identity(&status, expected)?;
     look.power(&status, expected)?;
     look.namespaces(&status, expected)?;
-    if let Some(mounts) = &expected.mounts {
-        look.mounts(mounts)?;
+    match &expected.mounts {
+        Some(Mounts::Own(mounts)) => look.mounts(mounts)?,
+        Some(Mounts::Host(mounts)) => look.host_mounts(mounts)?,
+        None => {}
     }
     look.limits(expected.profile)?;
     // An ordinary user may read the memory map of a process that is not dumpable only as the owner
     // of its user namespace.
     let readable = expected.is_root || expected.apart_from.contains_key("user");
+    if readable {
+        look.descriptors(expected)?;
+    }
     if !expected.foreign && readable {
         look.dumpable(expected.id)?;
         look.memory()?;
@@ -221,7 +292,8 @@ impl Look {
         };
         self.item(
             "user",
-            all_are("Uid") && expected.id != 0,
+            // Who reads the owner's secrets is the owner, also where that is root.
+            all_are("Uid") && (expected.id != 0 || expected.profile.is_held()),
             status.text("Uid"),
             &id,
         )?;
@@ -283,13 +355,14 @@ impl Look {
             self.item("NSpid", first_inside, status.text("NSpid"), "1 in the cage")?;
         }
         if expected.apart_from.contains_key("user") {
-            let inside = ids::inside(expected.profile);
             for (file, one) in [("uid_map", Some(expected.id)), ("gid_map", None)] {
                 let text = self.read(file)?;
                 let words: Vec<&str> = text.split_whitespace().collect();
                 let holds = text.lines().count() == 1
                     && words.len() == 3
-                    && words[0] == inside.to_string()
+                    && (words[0] == expected.inside.to_string()
+                        // The group that is seen as itself has a number of its own.
+                        || one.is_none() && expected.profile.is_held() && words[0] == words[1])
                     && one.is_none_or(|id| words[1] == id.to_string())
                     && words[2] == "1";
                 self.item(file, holds, words.join(" "), "exactly one id")?;
@@ -342,6 +415,76 @@ impl Look {
         let missing = expected.iter().find(|one| !seen.contains(&one.at));
         let names = missing.map(|one| one.at.clone()).unwrap_or_default();
         self.item("mounts missing", missing.is_none(), names, "none")
+    }
+
+    /// All of the host's tree is read-only and without set-user-id but the places that are written,
+    /// and what covers it lies over it.
+    fn host_mounts(&mut self, expected: &HostMounts) -> Result<(), AttestError> {
+        let text = self.read("mountinfo")?;
+        let mut fresh = expected.fresh.clone();
+        for line in text.lines() {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let at = unescape(fields.get(4).copied().unwrap_or_default());
+            let options: Vec<&str> = fields
+                .get(5)
+                .copied()
+                .unwrap_or_default()
+                .split(',')
+                .collect();
+            let written = expected
+                .writable
+                .iter()
+                .any(|place| std::path::Path::new(&at).starts_with(place));
+            let restricted = options.contains(&"nosuid") && (written || options.contains(&"ro"));
+            self.item(
+                &format!("mount {at}"),
+                restricted,
+                options.join(","),
+                if written { "nosuid" } else { "ro,nosuid" },
+            )?;
+            let kind = line.split(" - ").nth(1).unwrap_or_default();
+            fresh.retain(|(place, wanted)| *place != at || kind.split(' ').next() != Some(*wanted));
+        }
+        let names: Vec<String> = fresh.into_iter().map(|(place, _)| place).collect();
+        let none = names.is_empty();
+        self.item("mounts missing", none, names.join(", "), "none")
+    }
+
+    /// What the process holds open, by number and by file.
+    fn descriptors(&mut self, expected: &Expected) -> Result<(), AttestError> {
+        let directory = format!("/proc/{}/fdinfo", self.pid);
+        let unreadable = |cause| AttestError::Unreadable {
+            pid: self.pid,
+            file: "fdinfo".into(),
+            cause,
+        };
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name();
+            let number: i32 = name
+                .to_str()
+                .and_then(|name| name.parse().ok())
+                .unwrap_or(-1);
+            // One that was closed meanwhile is no matter.
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            found.push((number, OpenFile::parse(&text)));
+        }
+        if let Some(numbers) = &expected.descriptors {
+            let extra = found.iter().find(|(number, _)| !numbers.contains(number));
+            let text = extra.map_or_else(|| "none".to_owned(), |(number, _)| number.to_string());
+            self.item("other descriptors", extra.is_none(), text, "none")?;
+        }
+        let secret = found
+            .iter()
+            .find(|(_, file)| file.is_some_and(|file| expected.never_open.contains(&file)));
+        let text = secret.map_or_else(|| "none".to_owned(), |(number, _)| number.to_string());
+        self.item(
+            "descriptors of others' files",
+            secret.is_none(),
+            text,
+            "none",
+        )
     }
 
     fn limits(&mut self, profile: ProfileName) -> Result<(), AttestError> {
@@ -473,8 +616,15 @@ mod tests {
     #[test]
     fn this_process_is_not_a_cage() {
         let plan = crate::root::plan(ProfileName::Worker, None, None, &[], 1).unwrap();
-        let expected =
-            Expected::of(ProfileName::Worker, Stage::Start, 12345, Some(&plan), true).unwrap();
+        let expected = Expected::of(
+            ProfileName::Worker,
+            Stage::Start,
+            12345,
+            Some(&plan),
+            true,
+            &[],
+        )
+        .unwrap();
         assert!(attest(std::process::id(), &expected).is_err());
     }
 }

@@ -37,6 +37,15 @@ fn share(profile: ProfileName) -> Share {
             processes: 256,
             memory: 1 << 30,
         },
+        ProfileName::Resolver => Share {
+            processes: 16,
+            memory: 128 << 20,
+        },
+        // Node for the largest of the password managers.
+        ProfileName::Secret | ProfileName::SecretOnline => Share {
+            processes: 128,
+            memory: 1 << 30,
+        },
     }
 }
 

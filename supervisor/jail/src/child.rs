@@ -16,9 +16,9 @@ use crate::{Layer, ProfileName, exit, paths, report};
 /// Where the executable stands while the cage is built; it closes on exec.
 pub(crate) const PROGRAM_FD: RawFd = 5;
 /// Where the supervisor's process descriptor stands while the cage is built; it closes on exec.
-const PARENT_FD: RawFd = 8;
+const PARENT_FD: RawFd = 10;
 /// Where the pipe stands that holds a foreign program back until it is attested.
-const HOLD_FD: RawFd = 9;
+pub(crate) const HOLD_FD: RawFd = 11;
 /// Above every fixed number, below the smallest descriptor limit in use.
 const PARKING: RawFd = 32;
 
@@ -55,10 +55,11 @@ pub(crate) struct Boot {
     pub(crate) environment: Vec<CString>,
 }
 
-/// One outside user and group seen as one id.
+/// One outside user and group, and how they are seen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IdMap {
     pub(crate) inside: u32,
+    pub(crate) inside_group: u32,
     pub(crate) user: u32,
     pub(crate) group: u32,
 }
@@ -108,9 +109,11 @@ fn steps(boot: &Boot, report: &mut RawFd) -> Result<std::convert::Infallible, St
     }
 
     if let Some(plan) = &boot.root {
-        // Every profile has its own uts namespace; the host's name is nobody's business.
-        process::set_host_name(boot.profile.as_str())
-            .map_err(at(Layer::Namespaces, "naming the host"))?;
+        // The host's name is nobody's business; who reads a secret shares it, and could not change it.
+        if !boot.profile.is_held() {
+            process::set_host_name(boot.profile.as_str())
+                .map_err(at(Layer::Namespaces, "naming the host"))?;
+        }
         let sources = root::take_sources(plan, boot.become_id).map_err(root_failed)?;
         if boot.map.is_some() {
             forbid_nested_namespaces();
@@ -198,7 +201,7 @@ fn map_ids(map: &IdMap) -> Result<(), Stop> {
     };
     write("setgroups", "deny".into())?;
     write("uid_map", format!("{} {} 1", map.inside, map.user))?;
-    write("gid_map", format!("{} {} 1", map.inside, map.group))
+    write("gid_map", format!("{} {} 1", map.inside_group, map.group))
 }
 
 /// A soft layer: where `/proc/sys` is read-only the filter alone refuses namespaces.
@@ -288,8 +291,12 @@ fn restrict_paths(boot: &Boot) -> Result<(), paths::PathsError> {
             let executable = boot.root.as_ref().map(|plan| plan.executable.as_slice());
             paths::hands(program, executable.unwrap_or_default())
         }
-        // The broker knows its ports, and restricts itself in its last lock.
-        (ProfileName::Broker, _) => Ok(()),
+        // These know their ports, and restrict themselves in their last lock.
+        (ProfileName::Broker | ProfileName::Resolver, _) => Ok(()),
+        (ProfileName::Secret | ProfileName::SecretOnline, _) => {
+            let writable = boot.root.as_ref().map(Plan::writable).unwrap_or_default();
+            paths::secret(&writable, boot.profile == ProfileName::SecretOnline)
+        }
     }
 }
 

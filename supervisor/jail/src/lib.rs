@@ -36,5 +36,5 @@ mod sys;
 
 pub use layer::{Layer, LayerState, State};
 pub use profile::ProfileName;
-pub use spawn::{CageSpec, Caged, SpawnError, open_program, spawn};
+pub use spawn::{CageSpec, Caged, SecretSpec, SpawnError, open_program, spawn, spawn_secret};
 pub use sys::process::take_inherited;

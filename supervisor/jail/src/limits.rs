@@ -25,6 +25,8 @@ pub fn of(profile: ProfileName) -> &'static [Limit] {
         ProfileName::Worker => WORKER,
         ProfileName::Hands => HANDS,
         ProfileName::Broker => BROKER,
+        ProfileName::Resolver => RESOLVER,
+        ProfileName::Secret | ProfileName::SecretOnline => SECRET,
     }
 }
 
@@ -98,6 +100,94 @@ const WORKER: &[Limit] = &[
         "Max pending signals",
         64,
         "queues no signals",
+    ),
+];
+
+const RESOLVER: &[Limit] = &[
+    CORE,
+    MSGQUEUE,
+    NICE,
+    RTPRIO,
+    limit(libc::RLIMIT_FSIZE, "Max file size", 0, "writes no file"),
+    limit(
+        libc::RLIMIT_NOFILE,
+        "Max open files",
+        512,
+        "a few sockets for each of the questions under way",
+    ),
+    limit(libc::RLIMIT_NPROC, "Max processes", 16, "starts nothing"),
+    limit(
+        libc::RLIMIT_MEMLOCK,
+        "Max locked memory",
+        0,
+        "locks no memory",
+    ),
+    limit(
+        libc::RLIMIT_AS,
+        "Max address space",
+        GIB,
+        "a cache of names is some MiB",
+    ),
+    limit(
+        libc::RLIMIT_STACK,
+        "Max stack size",
+        8 * MIB,
+        "the usual size",
+    ),
+    limit(
+        libc::RLIMIT_SIGPENDING,
+        "Max pending signals",
+        64,
+        "queues no signals",
+    ),
+];
+
+const SECRET: &[Limit] = &[
+    CORE,
+    MSGQUEUE,
+    NICE,
+    RTPRIO,
+    limit(
+        libc::RLIMIT_FSIZE,
+        "Max file size",
+        64 * MIB,
+        "the state that a password manager keeps",
+    ),
+    limit(
+        libc::RLIMIT_NOFILE,
+        "Max open files",
+        1024,
+        "the usual size",
+    ),
+    limit(
+        libc::RLIMIT_NPROC,
+        "Max processes",
+        256,
+        "a script, gpg and its agent, the threads of an interpreter",
+    ),
+    limit(
+        libc::RLIMIT_MEMLOCK,
+        "Max locked memory",
+        MIB,
+        "keys are kept out of swap",
+    ),
+    limit(
+        libc::RLIMIT_AS,
+        "Max address space",
+        64 * GIB,
+        "node reserves much and uses little; what is used is bounded by the control group",
+    ),
+    limit(
+        libc::RLIMIT_STACK,
+        "Max stack size",
+        8 * MIB,
+        "the usual size",
+    ),
+    limit(
+        libc::RLIMIT_SIGPENDING,
+        "Max pending signals",
+        1024,
+        "timers of interpreters",
     ),
 ];
 

@@ -12,7 +12,8 @@ use crate::filter::{self, Stage};
 use crate::sys::{process, secure};
 use crate::{Layer, ProfileName, bpf, exit, paths, report};
 
-/// The one variable a cage's environment may hold: the waived layers that are absent.
+/// The waived layers that are absent; the one variable in the environment of a program that locks
+/// itself.
 const WAIVED: &str = "CARAPACE_WAIVED";
 /// The channel of a confined program.
 const CHANNEL_FD: i32 = 3;
@@ -98,6 +99,23 @@ pub fn broker(keep: &BrokerLock<'_>) -> Result<(), LockError> {
         paths::broker(keep.state, keep.read_only, keep.connect_ports).map_err(paths_failed)?;
     }
     install(ProfileName::Broker)
+}
+
+/// The lock of the resolver: no file, no exec, no thread, TCP to the ports named, and datagrams.
+/// What it reads of the host's configuration it has read by then.
+///
+/// # Errors
+/// [`LockError`] for the first layer that cannot be applied, and for a cage that is not one.
+pub fn resolver(connect_ports: &[u16]) -> Result<(), LockError> {
+    secure::prctl(libc::PR_SET_DUMPABLE, 0, 0).map_err(failed(Layer::Dumpable, "dumpable"))?;
+    check_powerless()?;
+    check_first()?;
+    check_descriptors(&[0, 1, 2, CHANNEL_FD, report::REPORT_FD])?;
+    refuse_executable_memory(false)?;
+    if !is_absent(Layer::Landlock) {
+        paths::resolver(connect_ports).map_err(paths_failed)?;
+    }
+    install(ProfileName::Resolver)
 }
 
 /// Which of the paths that name resolution and certificate checks read are in the broker's cage,
@@ -187,12 +205,16 @@ fn check_powerless() -> Result<(), LockError> {
     expect(!ids.contains(&0), "the process is user 0")
 }
 
-/// Process 1 of its own namespace, with no network interface that is up.
-fn check_alone() -> Result<(), LockError> {
+fn check_first() -> Result<(), LockError> {
     expect(
         process::own_pid() == 1,
         "the process is not number 1 of its own namespace",
-    )?;
+    )
+}
+
+/// Process 1 of its own namespace, with no network interface that is up.
+fn check_alone() -> Result<(), LockError> {
+    check_first()?;
     // Not the channel: a socket answers for the network it was made in, and that was the host's.
     let socket = process::local_socket().map_err(failed(Layer::SelfCheck, "making a socket"))?;
     for index in 1..=16 {

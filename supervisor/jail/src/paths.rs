@@ -109,6 +109,44 @@ pub(crate) fn broker(
     Ok(())
 }
 
+/// The resolver's layer, its last: no file at all, and the named TCP ports connected to.
+pub(crate) fn resolver(connect_ports: &[u16]) -> Result<(), PathsError> {
+    let mut ruleset = handled()?;
+    for port in connect_ports {
+        ruleset = ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+    }
+    ruleset.restrict_self()?;
+    Ok(())
+}
+
+/// The layer of who reads a secret: everything may be read and executed, devices and the named
+/// places written. Socket files may be connected to: an agent, the message bus. With the host's
+/// network TCP connections are not limited to ports, because the owner's server may have any.
+pub(crate) fn secret(writable: &[PathBuf], online: bool) -> Result<(), PathsError> {
+    let network = if online {
+        AccessNet::BindTcp.into()
+    } else {
+        AccessNet::from_all(REQUIRED)
+    };
+    let read = AccessFs::from_read(REQUIRED);
+    let write = AccessFs::from_write(REQUIRED)
+        & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(REQUIRED))?
+        .handle_access(network)?
+        .scope(Scope::from_all(REQUIRED))?
+        .create()?;
+    ruleset = beneath(ruleset, Path::new("/"), read)?;
+    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    ruleset = beneath(ruleset, Path::new("/dev"), device)?;
+    for place in writable {
+        ruleset = beneath(ruleset, place, read | write)?;
+    }
+    ruleset.restrict_self()?;
+    Ok(())
+}
+
 fn beneath(
     ruleset: RulesetCreated,
     path: &Path,

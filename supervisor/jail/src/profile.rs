@@ -16,11 +16,24 @@ pub enum ProfileName {
     Hands,
     /// The holder of secrets: its state directory and the network, no exec.
     Broker,
+    /// Asks name servers: datagrams and port 53, no file, no exec.
+    Resolver,
+    /// Reads one secret by a program of the owner: the owner's files, no network.
+    Secret,
+    /// The same for a program that asks a server of its own: with the host's network.
+    SecretOnline,
 }
 
 impl ProfileName {
     /// Every profile, in the order in which status views show them.
-    pub const ALL: [Self; 3] = [Self::Worker, Self::Hands, Self::Broker];
+    pub const ALL: [Self; 6] = [
+        Self::Worker,
+        Self::Hands,
+        Self::Broker,
+        Self::Resolver,
+        Self::Secret,
+        Self::SecretOnline,
+    ];
 
     /// The name on command lines, in logs and in reports.
     pub fn as_str(self) -> &'static str {
@@ -28,7 +41,16 @@ impl ProfileName {
             Self::Worker => "worker",
             Self::Hands => "hands",
             Self::Broker => "broker",
+            Self::Resolver => "resolver",
+            Self::Secret => "secret",
+            Self::SecretOnline => "secret-online",
         }
+    }
+
+    /// Whether its program knows nothing of cages: it is held back until it was attested, and has
+    /// no last lock of its own.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretOnline)
     }
 }
 
@@ -40,7 +62,9 @@ impl fmt::Display for ProfileName {
 
 /// The text is not the name of a profile.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("there is no profile {0:?}; the profiles are worker, hands and broker")]
+#[error(
+    "there is no profile {0:?}; the profiles are worker, hands, broker, resolver, secret and secret-online"
+)]
 pub struct UnknownProfile(pub String);
 
 impl FromStr for ProfileName {

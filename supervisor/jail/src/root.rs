@@ -29,6 +29,9 @@ pub struct Plan {
     binds: Vec<Bind>,
     /// New file systems of a kind.
     fresh: Vec<Fresh>,
+    /// The host's own tree, read-only, with [`Self::binds`] and [`Self::fresh`] over it, instead of
+    /// a new root.
+    host_view: bool,
     /// Where the program starts.
     pub(crate) directory: String,
     /// Directories whose files may be executed.
@@ -60,6 +63,13 @@ struct Fresh {
     at: String,
     options: &'static [(&'static str, &'static str)],
     attributes: u64,
+}
+
+/// What attestation expects where a cage has the host's tree: all of it read-only but this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostMounts {
+    pub(crate) writable: Vec<String>,
+    pub(crate) fresh: Vec<(String, &'static str)>,
 }
 
 /// A mount that a finished cage has, as attestation expects to read it.
@@ -130,7 +140,56 @@ pub fn plan(
             mounts,
             owner_id,
         ),
+        ProfileName::Resolver => resolver(),
+        ProfileName::Secret | ProfileName::SecretOnline => Err(PlanError::Unnamed {
+            profile,
+            what: "list of writable places, which only `spawn_secret` takes, instead of a",
+        }),
     }
+}
+
+/// The plan of who reads a secret: the host's tree read-only, `writable` places of it as they are,
+/// `hidden` ones covered, a `/proc` of its own. Places that do not exist are left out.
+///
+/// # Errors
+/// [`PlanError::Place`].
+pub(crate) fn host_view(writable: &[PathBuf], hidden: &[PathBuf]) -> Result<Plan, PlanError> {
+    let mut plan = Plan {
+        directory: "/".into(),
+        host_view: true,
+        ..Plan::default()
+    };
+    let resolved = |path: &PathBuf| {
+        path.canonicalize().map_err(|cause| PlanError::Place {
+            path: path.clone(),
+            cause,
+        })
+    };
+    for place in writable.iter().filter(|place| place.exists()) {
+        let real = resolved(place)?;
+        let at = real.to_string_lossy().into_owned();
+        plan.bind(&real, &at, NOSUID, Ownership::Unchanged)?;
+    }
+    let own: &[(&str, &str)] = &[("hidepid", "invisible"), ("subset", "pid")];
+    plan.fresh("proc", "/proc", own, ALL);
+    for place in hidden.iter().filter(|place| place.exists()) {
+        let real = resolved(place)?.to_string_lossy().into_owned();
+        plan.fresh("tmpfs", &real, &[("mode", "755"), ("size", "4k")], ALL);
+    }
+    Ok(plan)
+}
+
+/// Names and name servers, and nothing else; the resolver reads them before its last lock.
+fn resolver() -> Result<Plan, PlanError> {
+    let mut plan = Plan {
+        directory: "/".into(),
+        ..Plan::default()
+    };
+    plan.directory_at("/etc", 0o755);
+    for path in ["/etc/resolv.conf", "/etc/hosts"] {
+        plan.bind_if_present(path, ALL)?;
+    }
+    Ok(plan)
 }
 
 fn broker(state: &Path) -> Result<Plan, PlanError> {
@@ -261,6 +320,23 @@ impl Plan {
             with_submounts: false,
         });
         [root].into_iter().chain(binds).chain(fresh).collect()
+    }
+
+    /// Of a host's tree: the places that are written, and what is mounted over it, by place and kind.
+    pub(crate) fn host_mounts(&self) -> Option<HostMounts> {
+        self.host_view.then(|| HostMounts {
+            writable: self.binds.iter().map(|bind| bind.at.clone()).collect(),
+            fresh: self
+                .fresh
+                .iter()
+                .map(|one| (one.at.clone(), one.kind))
+                .collect(),
+        })
+    }
+
+    /// The places of a host's tree that are written.
+    pub(crate) fn writable(&self) -> Vec<PathBuf> {
+        self.binds.iter().map(|bind| (&bind.at).into()).collect()
     }
 
     /// What a cage sees of the host and of its own, one line each, for people.
@@ -434,8 +510,12 @@ pub(crate) fn take_sources(plan: &Plan, give_to: Option<u32>) -> Result<Sources,
             &one.at,
         )?);
     }
-    let options: &[(&str, &str)] = &[("mode", "755"), ("size", "1m"), ("nr_inodes", "512")];
-    let root = new_filesystem("tmpfs", options, NOSUID | NODEV | NOEXEC, "/")?;
+    let root = if plan.host_view {
+        mount::open_place(c"/", true).map_err(failed("opening the root directory"))?
+    } else {
+        let options: &[(&str, &str)] = &[("mode", "755"), ("size", "1m"), ("nr_inodes", "512")];
+        new_filesystem("tmpfs", options, NOSUID | NODEV | NOEXEC, "/")?
+    };
     Ok(Sources { binds, fresh, root })
 }
 
@@ -476,6 +556,11 @@ fn new_filesystem(
 /// Makes the tree, enters it, and freezes it.
 pub(crate) fn enter(plan: &Plan, sources: Sources) -> Result<(), Failed> {
     mount::make_all_private().map_err(failed("making mounts private"))?;
+    if plan.host_view {
+        mount::set_attributes(sources.root.as_fd(), RDONLY | NOSUID)
+            .map_err(failed("making the host's tree read-only"))?;
+        return cover(plan, sources);
+    }
     mount::attach(sources.root.as_fd(), c"/").map_err(failed("mounting the new root"))?;
     mount::enter_root(sources.root.as_fd()).map_err(failed("pivot_root"))?;
     drop(sources.root);
@@ -499,17 +584,29 @@ pub(crate) fn enter(plan: &Plan, sources: Sources) -> Result<(), Failed> {
     for (path, target) in &plan.links {
         symlink(target, path).map_err(failed(format!("linking {path}")))?;
     }
-    for (bind, tree) in plan.binds.iter().zip(sources.binds) {
-        mount::attach(tree.as_fd(), &c_path(Path::new(&bind.at))?)
-            .map_err(failed(format!("mounting {}", bind.at)))?;
-    }
-    for (fresh, tree) in plan.fresh.iter().zip(sources.fresh) {
-        mount::attach(tree.as_fd(), &c_path(Path::new(&fresh.at))?)
-            .map_err(failed(format!("mounting {}", fresh.at)))?;
-    }
+    attach(plan, sources.binds, sources.fresh)?;
     mount::freeze_root().map_err(failed("making the root read-only"))?;
     mount::chdir(&c_path(Path::new(&plan.directory))?)
         .map_err(failed("entering the start directory"))
+}
+
+/// Mounts over the host's tree, whose directories are there.
+fn cover(plan: &Plan, sources: Sources) -> Result<(), Failed> {
+    attach(plan, sources.binds, sources.fresh)?;
+    mount::chdir(&c_path(Path::new(&plan.directory))?)
+        .map_err(failed("entering the start directory"))
+}
+
+fn attach(plan: &Plan, binds: Vec<OwnedFd>, fresh: Vec<OwnedFd>) -> Result<(), Failed> {
+    for (bind, tree) in plan.binds.iter().zip(binds) {
+        mount::attach(tree.as_fd(), &c_path(Path::new(&bind.at))?)
+            .map_err(failed(format!("mounting {}", bind.at)))?;
+    }
+    for (fresh, tree) in plan.fresh.iter().zip(fresh) {
+        mount::attach(tree.as_fd(), &c_path(Path::new(&fresh.at))?)
+            .map_err(failed(format!("mounting {}", fresh.at)))?;
+    }
+    Ok(())
 }
 
 fn options(attributes: u64) -> Vec<&'static str> {

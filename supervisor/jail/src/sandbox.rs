@@ -41,8 +41,8 @@ pub struct ForeignOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The profile is not for foreign programs.
-    #[error("profile broker is not for foreign programs; use worker or hands")]
-    Profile,
+    #[error("profile {0} is not for foreign programs; use worker or hands")]
+    Profile(ProfileName),
     /// The program cannot be opened.
     #[error("{path} cannot be opened: {cause}")]
     Open {
@@ -172,6 +172,8 @@ pub fn run_foreign(
             Executable::Inside(path) => Program::Inside(path.clone()),
         },
         argv,
+        environment: Vec::new(),
+        view: None,
         descriptors: vec![
             (input.as_raw_fd(), 0),
             (output.as_raw_fd(), 1),
@@ -240,11 +242,11 @@ impl Executable {
     fn find(profile: ProfileName, path: &Path) -> Result<Self, SandboxError> {
         const IN_CAGE: [&str; 4] = ["/usr", "/bin", "/sbin", "/workspace"];
         match profile {
-            ProfileName::Broker => return Err(SandboxError::Profile),
             ProfileName::Hands if IN_CAGE.iter().any(|top| path.starts_with(top)) => {
                 return Ok(Self::Inside(c_string(path.as_os_str())?));
             }
             ProfileName::Worker | ProfileName::Hands => {}
+            other => return Err(SandboxError::Profile(other)),
         }
         let open = |cause| SandboxError::Open {
             path: path.to_owned(),

@@ -18,7 +18,7 @@ use crate::cgroup::Group;
 use crate::child::{self, Boot, IdMap, Program};
 use crate::config::{CageConfig, ConfigError, Mount};
 use crate::filter::{self, Stage};
-use crate::root::{self, PlanError};
+use crate::root::{self, Plan, PlanError};
 use crate::sys::process::{self, Cloned};
 use crate::{Layer, LayerState, ProfileName, State, ids, limits, lock, probe};
 
@@ -30,7 +30,7 @@ pub struct CageSpec<'a> {
     pub program: BorrowedFd<'a>,
     /// Its arguments, the name first.
     pub argv: Vec<CString>,
-    /// Descriptors to hand over, each with its number in the cage: 3, 6 or 7.
+    /// Descriptors to hand over, each with its number in the cage: 3, for the broker also 6 to 9.
     pub fds: Vec<(OwnedFd, i32)>,
     /// Becomes standard output and standard error.
     pub log: OwnedFd,
@@ -43,6 +43,28 @@ pub struct CageSpec<'a> {
     /// Picks the user id when the supervisor is root; see [`ids::uid`].
     pub slot: u32,
     /// What the owner waived and mounted.
+    pub config: &'a CageConfig,
+}
+
+/// Who reads a secret, and with what; see [`spawn_secret`].
+pub struct SecretSpec<'a> {
+    /// Whether it has the host's network.
+    pub online: bool,
+    /// The executable, opened by the caller; a static program.
+    pub program: BorrowedFd<'a>,
+    /// Its arguments, the name first.
+    pub argv: Vec<CString>,
+    /// Its whole environment, `NAME=value` each.
+    pub environment: Vec<CString>,
+    /// Becomes standard output: where the secret goes.
+    pub output: OwnedFd,
+    /// Becomes standard error.
+    pub log: OwnedFd,
+    /// Directories of the owner that it and what it runs may write; absent ones are left out.
+    pub writable: Vec<PathBuf>,
+    /// Directories that it must not see; absent ones are left out.
+    pub hidden: Vec<PathBuf>,
+    /// What the owner waived.
     pub config: &'a CageConfig,
 }
 
@@ -59,6 +81,8 @@ pub struct Caged {
     pub expected: Expected,
     /// The layers of this cage.
     pub layers: Vec<LayerState>,
+    /// Lets a held program start; see [`Caged::release`].
+    hold: Option<OwnedFd>,
     /// Held for its drop.
     _group: Group,
 }
@@ -70,7 +94,9 @@ pub enum SpawnError {
     #[error("the caller has {0} threads; cages are started from a process with one")]
     Threads(usize),
     /// A descriptor number that the cage uses itself, or one named twice.
-    #[error("descriptor number {0} is not free in a cage; hand descriptors over as 3, 6 or 7")]
+    #[error(
+        "descriptor number {0} is not free in a cage; hand descriptors over as 3, to a broker also as 6 to 9"
+    )]
     Number(i32),
     /// A mount in `cage.toml` is not acceptable.
     #[error(transparent)]
@@ -81,6 +107,9 @@ pub enum SpawnError {
     /// Folders are to be mounted, and nobody said which home they must not show.
     #[error("cage.toml names mounts, but the caller named no home to check them against")]
     HomeUnknown,
+    /// A profile whose programs are held until they were attested.
+    #[error("the profile {0} is started by `spawn_secret` only")]
+    Held(ProfileName),
     /// A filter table is wrong in itself.
     #[error(transparent)]
     Filter(#[from] TableError),
@@ -105,9 +134,17 @@ pub enum SpawnError {
 /// [`SpawnError`] for what goes wrong on the caller's side. What goes wrong in the child is a
 /// report line and exit status 99.
 pub fn spawn(spec: CageSpec<'_>) -> Result<Caged, SpawnError> {
+    if spec.profile.is_held() {
+        return Err(SpawnError::Held(spec.profile));
+    }
+    let numbers = if spec.profile == ProfileName::Broker {
+        &[3, 6, 7, 8, 9][..]
+    } else {
+        &[3]
+    };
     for (index, (_, number)) in spec.fds.iter().enumerate() {
         let twice = spec.fds[..index].iter().any(|(_, other)| other == number);
-        if twice || !matches!(number, 3 | 6 | 7) {
+        if twice || !numbers.contains(number) {
             return Err(SpawnError::Number(*number));
         }
     }
@@ -135,8 +172,10 @@ pub fn spawn(spec: CageSpec<'_>) -> Result<Caged, SpawnError> {
         command,
         program: Program::Opened(spec.program.as_raw_fd()),
         argv: spec.argv,
+        environment: Vec::new(),
         descriptors,
         hold: None,
+        view: None,
         workspace: spec.workspace,
         state: spec.state,
         home: spec.home,
@@ -151,7 +190,61 @@ pub fn spawn(spec: CageSpec<'_>) -> Result<Caged, SpawnError> {
     })
 }
 
+/// Starts a program that reads a secret, held back until [`Caged::release`]: its cage says READY
+/// complete but for exec, so that it can be attested before anything of it runs. The host's tree is
+/// read-only around it, and it has the id of the caller, whose files it reads.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_secret(spec: SecretSpec<'_>) -> Result<Caged, SpawnError> {
+    let null = File::open("/dev/null").map_err(system("opening /dev/null"))?;
+    let (hold, release) = io::pipe().map_err(system("making the pipe that holds it back"))?;
+    let mut caged = start(Order {
+        profile: if spec.online {
+            ProfileName::SecretOnline
+        } else {
+            ProfileName::Secret
+        },
+        stage: Stage::Foreign,
+        command: None,
+        program: Program::Opened(spec.program.as_raw_fd()),
+        argv: spec.argv,
+        environment: spec.environment,
+        descriptors: vec![
+            (null.as_raw_fd(), 0),
+            (spec.output.as_raw_fd(), 1),
+            (spec.log.as_raw_fd(), 2),
+        ],
+        hold: Some(hold.as_raw_fd()),
+        view: Some(root::host_view(&spec.writable, &spec.hidden)?),
+        workspace: None,
+        state: None,
+        home: None,
+        mounts: &[],
+        slot: 0,
+        config: spec.config,
+    })?;
+    caged.hold = Some(release.into());
+    Ok(caged)
+}
+
 impl Caged {
+    /// Lets a held program start, once; nothing for one that was not held. It must have been
+    /// attested.
+    ///
+    /// # Errors
+    /// The system's; a program that has ended is none.
+    pub fn release(&mut self) -> io::Result<()> {
+        use std::io::Write as _;
+        match self.hold.take() {
+            Some(hold) => match File::from(hold).write_all(b"+") {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                result => result,
+            },
+            None => Ok(()),
+        }
+    }
+
     /// Kills the process, and with it everything in its cage.
     ///
     /// # Errors
@@ -191,8 +284,12 @@ pub(crate) struct Order<'a> {
     pub(crate) command: Option<PathBuf>,
     pub(crate) program: Program,
     pub(crate) argv: Vec<CString>,
+    /// On top of what tells of waived layers.
+    pub(crate) environment: Vec<CString>,
     pub(crate) descriptors: Vec<(RawFd, RawFd)>,
     pub(crate) hold: Option<RawFd>,
+    /// The tree of the cage where it is not its profile's.
+    pub(crate) view: Option<Plan>,
     pub(crate) workspace: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) home: Option<PathBuf>,
@@ -222,17 +319,21 @@ pub(crate) fn start(order: Order<'_>) -> Result<Caged, SpawnError> {
         return Err(SpawnError::NeedsNamespaces(profile));
     }
 
-    let inside = ids::inside(profile);
+    let inside = ids::inside(profile, user);
     let become_id = is_root.then(|| ids::uid(profile, order.slot, order.config.uid_base));
     let map = (!is_root && namespaces).then_some(IdMap {
         inside,
+        inside_group: ids::inside(profile, group),
         user,
         group,
     });
     let own_id = become_id.unwrap_or(if map.is_some() { inside } else { user });
     let plan = if namespaces {
         let (workspace, state) = (order.workspace.as_deref(), order.state.as_deref());
-        let mut plan = root::plan(profile, workspace, state, order.mounts, own_id)?;
+        let mut plan = match order.view {
+            Some(view) => view,
+            None => root::plan(profile, workspace, state, order.mounts, own_id)?,
+        };
         if let Some(command) = &order.command {
             plan.offer_command(command)?;
         }
@@ -260,6 +361,7 @@ pub(crate) fn start(order: Order<'_>) -> Result<Caged, SpawnError> {
         become_id.unwrap_or(user),
         plan.as_ref(),
         is_root,
+        &order.descriptors,
     )
     .map_err(system("reading the supervisor's own namespaces"))?;
 
@@ -278,7 +380,10 @@ pub(crate) fn start(order: Order<'_>) -> Result<Caged, SpawnError> {
         filter: filter::program(profile, order.stage)?,
         program: order.program,
         argv: order.argv,
-        environment: lock::environment(landlock, namespaces),
+        environment: lock::environment(landlock, namespaces)
+            .into_iter()
+            .chain(order.environment)
+            .collect(),
     };
     match process::clone3(namespace_flags(profile, is_root, namespaces))
         .map_err(system("clone3"))?
@@ -292,14 +397,17 @@ pub(crate) fn start(order: Order<'_>) -> Result<Caged, SpawnError> {
                 report,
                 expected,
                 layers,
+                hold: None,
                 _group: cgroup,
             })
         }
     }
 }
 
-/// The namespaces of a profile: all but time for the confined, who need nothing of the host; the
-/// broker keeps the host's network and its view of process ids, by which it knows its peers.
+/// The namespaces of a profile: all but time for the confined, who need nothing of the host; who
+/// asks servers keeps the host's network; the broker keeps that and its view of process ids, by
+/// which it knows its peers. Who reads a secret keeps the host's name, by which gpg knows whether a
+/// lock of its files is stale.
 pub(crate) fn namespace_flags(profile: ProfileName, is_root: bool, namespaces: bool) -> u64 {
     if !namespaces {
         return 0;
@@ -310,6 +418,11 @@ pub(crate) fn namespace_flags(profile: ProfileName, is_root: bool, namespaces: b
     let flags = match profile {
         ProfileName::Worker | ProfileName::Hands => user | common | alone,
         ProfileName::Broker => user | common,
+        ProfileName::Resolver => user | common | (alone & !libc::CLONE_NEWNET),
+        ProfileName::Secret => user | (common & !libc::CLONE_NEWUTS) | alone,
+        ProfileName::SecretOnline => {
+            user | (common & !libc::CLONE_NEWUTS) | (alone & !libc::CLONE_NEWNET)
+        }
     };
     flags as u64
 }
@@ -331,6 +444,12 @@ fn layers_of(
     let kinds = match (profile, is_root) {
         (ProfileName::Broker, true) => "mount, ipc, uts",
         (ProfileName::Broker, false) => "user, mount, ipc, uts",
+        (ProfileName::Resolver, true) => "pid, mount, ipc, uts, cgroup",
+        (ProfileName::Resolver, false) => "user, pid, mount, ipc, uts, cgroup",
+        (ProfileName::Secret, true) => "pid, net, mount, ipc, cgroup",
+        (ProfileName::Secret, false) => "user, pid, net, mount, ipc, cgroup",
+        (ProfileName::SecretOnline, true) => "pid, mount, ipc, cgroup",
+        (ProfileName::SecretOnline, false) => "user, pid, mount, ipc, cgroup",
         (_, true) => "pid, net, mount, ipc, uts, cgroup",
         (_, false) => "user, pid, net, mount, ipc, uts, cgroup",
     };
@@ -350,13 +469,29 @@ fn layers_of(
     vec![
         state(Layer::Namespaces, waivable(namespaces), kinds),
         state(Layer::NestedLimit, nested.0, nested.1),
-        state(Layer::Root, waivable(namespaces), "own root, read-only"),
+        state(
+            Layer::Root,
+            waivable(namespaces),
+            if profile.is_held() {
+                "the host's tree, read-only"
+            } else {
+                "own root, read-only"
+            },
+        ),
         state(
             Layer::Landlock,
             waivable(landlock),
             "the rights of ABI 6, required",
         ),
-        state(Layer::Seccomp, State::Ok, "start and final filter"),
+        state(
+            Layer::Seccomp,
+            State::Ok,
+            if profile.is_held() {
+                "one filter, before exec"
+            } else {
+                "start and final filter"
+            },
+        ),
         state(Layer::NoNewPrivs, State::Ok, "set before exec"),
         state(
             Layer::Capabilities,

@@ -1,5 +1,5 @@
-//! Broker, worker and hands for the supervisor's tests, in one program: it is whichever its name
-//! says. Each locks itself as the real one does. The broker does what a test says on its control
+//! Broker, worker, hands, resolver and reader of secrets for the supervisor's tests, in one program:
+//! it is whichever its name says. Each locks itself as the real one does. The broker does what a test says on its control
 //! socket; worker and hands do what single letters on their channel say.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use carapace_ipc_proto::launch::{FRAME, Kind, Notice, Order};
+use carapace_ipc_proto::launch::{FRAME, Kind, Name40, Notice, Order};
 use carapace_jail::lock::{self, BrokerLock};
 use carapace_jail::take_inherited;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,6 +23,8 @@ fn main() {
         Some("carapace-broker") => broker(),
         Some("carapace-worker") => confined(lock::worker),
         Some("carapace-hands") => confined(lock::hands),
+        Some("carapace-resolver") => confined(|| lock::resolver(&[53])),
+        Some("carapace-secret-helper") => reader(),
         other => panic!("{other:?} is no role"),
     }
 }
@@ -45,7 +47,31 @@ fn confined(lock: fn() -> Result<(), lock::LockError>) {
     }
 }
 
+/// Writes the variable that its second argument names, or what its first one says.
+fn reader() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match (words[0].as_str(), words[1].as_str()) {
+        ("env", name) => print!("{}", std::env::var(name).unwrap_or_default()),
+        ("pass", "hang") => loop {
+            let _ = poll(&mut [], None);
+        },
+        ("pass", "locked") => {
+            print!("half of");
+            eprintln!("it is locked");
+            std::process::exit(4)
+        }
+        ("pass", "large") => print!("{}", "x".repeat(60_000)),
+        (from, item) => {
+            let program = std::env::var("CARAPACE_HELPER_PROGRAM").unwrap_or_default();
+            let home = std::env::var("CARAPACE_TEST_HOME").is_ok();
+            print!("{from} {item} {program} {home}");
+        }
+    }
+}
+
 struct Broker {
+    keyslot: OwnedFd,
+    vault_key: Option<OwnedFd>,
     link: OwnedFd,
     notices: VecDeque<(Notice, Option<OwnedFd>)>,
     channels: BTreeMap<u64, OwnedFd>,
@@ -55,6 +81,7 @@ struct Broker {
 
 fn broker() {
     let (link, listener) = (take_inherited(3).unwrap(), take_inherited(6).unwrap());
+    let (vault_key, keyslot) = (take_inherited(8), take_inherited(9).unwrap());
     let mut config = String::new();
     File::from(take_inherited(7).unwrap())
         .read_to_string(&mut config)
@@ -78,6 +105,8 @@ fn broker() {
     }
     lock::ready().unwrap();
     let mut broker = Broker {
+        keyslot,
+        vault_key,
         link,
         notices: VecDeque::new(),
         channels: BTreeMap::new(),
@@ -116,10 +145,11 @@ impl Broker {
         let number = |index: usize| words[index].parse::<u64>().unwrap();
         let answer = match words[0] {
             "launch" => {
-                let kind = if words[1] == "hands" {
-                    Kind::Hands
-                } else {
-                    Kind::Worker
+                let kind = match words[1] {
+                    "hands" => Kind::Hands,
+                    "resolver" => Kind::Resolver,
+                    "worker" => Kind::Worker,
+                    name => Kind::Secret(Name40::new(name).unwrap()),
                 };
                 let (request, group) = (self.next, number(2) as u32);
                 self.next += 1;
@@ -164,6 +194,34 @@ impl Broker {
                 }
                 "ok".to_owned()
             }
+            // The secret that a process wrote: its length and its beginning.
+            "read" => {
+                let mut text = String::new();
+                let channel = self.channels.remove(&number(1)).unwrap();
+                File::from(channel).read_to_string(&mut text).unwrap();
+                let start: String = text.chars().take(80).collect();
+                format!("{} {start}", text.len())
+            }
+            "keep" => {
+                let bytes = words[1].as_bytes();
+                rustix::io::pwrite(&self.keyslot, bytes, 0).unwrap();
+                "ok".to_owned()
+            }
+            "kept" => {
+                let mut bytes = [0; 8];
+                rustix::io::pread(&self.keyslot, &mut bytes[..], 0).unwrap();
+                let kept = bytes.iter().take_while(|&&byte| byte != 0).count();
+                String::from_utf8_lossy(&bytes[..kept]).into_owned()
+            }
+            "key" => match &self.vault_key {
+                None => "none".to_owned(),
+                Some(key) => {
+                    let mut bytes = [0; 64];
+                    let count = rustix::io::pread(key, &mut bytes[..], 0).unwrap();
+                    let written = rustix::io::pwrite(key, b"x", 0).is_ok();
+                    format!("{} {written}", String::from_utf8_lossy(&bytes[..count]))
+                }
+            },
             "config" => self.config.trim().to_owned(),
             "exit" => std::process::exit(number(1) as i32),
             other => format!("{other} is no command"),

@@ -98,6 +98,15 @@ fn what_is_wrong_is_named_with_its_remedy() {
     fs::remove_file(world.home().join("config.toml")).unwrap();
     world.write("config.toml", "first");
 
+    world.write("key/vault.key", "key");
+    fs::set_permissions(
+        world.home().join("key/vault.key"),
+        fs::Permissions::from_mode(0o640),
+    )
+    .unwrap();
+    failed(78, "others may use it (mode 640)");
+    fs::remove_file(world.home().join("key/vault.key")).unwrap();
+
     world.write("anchor/head", "short");
     failed(1, "audit anchor");
     fs::remove_file(world.home().join("anchor/head")).unwrap();

@@ -51,7 +51,13 @@ impl World {
             "carapace-supervisor",
             env!("CARGO_BIN_EXE_carapace-supervisor"),
         );
-        for name in ["carapace-broker", "carapace-worker", "carapace-hands"] {
+        for name in [
+            "carapace-broker",
+            "carapace-worker",
+            "carapace-hands",
+            "carapace-resolver",
+            "carapace-secret-helper",
+        ] {
             world.install_fake(name, "fake-cages");
         }
         fs::create_dir(world.home()).unwrap();
@@ -99,6 +105,8 @@ impl World {
         let mut command = Command::new(self.programs().join("carapace-supervisor"));
         command.arg("--home").arg(self.home());
         command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.env("CARAPACE_TEST_SECRET", "from the environment");
+        command.env("CARAPACE_TEST_HOME", "not for them");
         if let Some(id) = self.id {
             command.uid(id).gid(id);
         }

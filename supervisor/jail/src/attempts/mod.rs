@@ -143,12 +143,12 @@ impl Attempt {
         self
     }
 
-    /// What should come of it in a profile. The broker's cage is not attacked: it has the network
-    /// and its state by design.
+    /// What should come of it in a profile. Only the worker's and the hands' cages are attacked: the
+    /// others have the network or files by design.
     pub fn expected(&self, profile: ProfileName) -> Expectation {
         match profile {
-            ProfileName::Worker | ProfileName::Broker => self.worker,
             ProfileName::Hands => self.hands,
+            _ => self.worker,
         }
     }
 }

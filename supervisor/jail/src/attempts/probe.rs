@@ -35,7 +35,7 @@ impl Column {
         }
     }
 
-    /// The reverse. The broker's cage has no column.
+    /// The reverse. The other cages have no column.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "worker" => Some(Self::Caged(ProfileName::Worker)),
@@ -55,7 +55,7 @@ pub fn run_probe(arguments: &[String]) -> ! {
         Some(Column::Caged(ProfileName::Hands)) => lock::hands(),
         Some(Column::Control) => limit(),
         Some(Column::Victim) => be_victim(),
-        Some(Column::Caged(ProfileName::Broker)) | None => {
+        Some(Column::Caged(_)) | None => {
             lock::fail_with("probe", "the probe was not told which column it is in")
         }
     };

@@ -84,7 +84,7 @@ fn common() -> Vec<Line> {
         line!(when sendmsg, &[&[bits(2, FAST_OPEN | OUT_OF_BAND, 0)]], EPERM,
             "no connect by MSG_FASTOPEN past Landlock's port rule, no out-of-band data"),
         line!(when sendmmsg, &[&[bits(3, FAST_OPEN | OUT_OF_BAND, 0)]], EPERM,
-            "as sendmsg; the resolver sends two questions at once"),
+            "as sendmsg"),
         line!(when recvfrom, &[&[bits(3, OUT_OF_BAND, 0)]], EPERM, "no out-of-band data"),
         line!(when recvmsg, &[&[bits(2, OUT_OF_BAND, 0)]], EPERM, "no out-of-band data"),
         line!(when personality, &[&[is(0, u32::MAX)]], EPERM, "asking only"),

@@ -8,6 +8,10 @@
 //! | [`hands::lines`] | ENOSYS | hands and what it runs; the dangerous calls are killed |
 //! | hands start, hands foreign | ENOSYS | the same plus what their exec and lock need |
 //! | [`broker::lines`] | allow | the broker; a deny-list, because a TLS client and a database need much |
+//! | [`resolver::lines`] | ENOSYS | the resolver: sockets of the internet, its own memory, time |
+//! | resolver start | ENOSYS | the same plus what its exec and lock need |
+//! | [`secret::offline`] | allow | who reads a secret and what it runs; a deny-list, because that is any program of the owner |
+//! | [`secret::online`] | allow | the same with sockets of the internet |
 //! | [`supervisor::lines`] | allow | the supervisor, and through inheritance every cage |
 //!
 //! Filters add up and the strictest answer wins, so an earlier one allows whatever a later one
@@ -16,6 +20,8 @@
 pub mod broker;
 pub mod hands;
 pub mod numbers;
+pub mod resolver;
+pub mod secret;
 pub mod supervisor;
 pub mod worker;
 
@@ -68,6 +74,17 @@ pub fn table(profile: ProfileName, stage: Stage) -> Table {
             deny_list("broker", broker::lines())
         }
         (ProfileName::Broker, Stage::Start) => deny_list("broker-start", broker::start_lines()),
+        (ProfileName::Resolver, Stage::Final | Stage::Foreign) => {
+            list("resolver", ENOSYS, &[resolver::lines()])
+        }
+        (ProfileName::Resolver, Stage::Start) => list(
+            "resolver-start",
+            ENOSYS,
+            &[resolver::last_lock(), resolver::start(), resolver::lines()],
+        ),
+        // One filter, before exec: what runs in it knows nothing of cages.
+        (ProfileName::Secret, _) => deny_list("secret", secret::offline()),
+        (ProfileName::SecretOnline, _) => deny_list("secret-online", secret::online()),
     }
 }
 

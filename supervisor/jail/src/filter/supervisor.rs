@@ -1,8 +1,8 @@
 //! The supervisor: makes cages, watches them, and nothing else.
 //!
 //! Every process it starts inherits this filter, so it allows what building a cage needs (mounts,
-//! namespaces, credentials, a new keyring) and what the broker needs (stream
-//! sockets). It takes away what neither ever does, for the supervisor and all below it.
+//! namespaces, credentials, a new keyring), what the broker needs (stream sockets) and what the
+//! resolver needs (datagram sockets). It takes away what neither ever does, for the supervisor and all below it.
 
 use super::{ENOSYS, EPERM, all, calls, line};
 use crate::bpf::Action::Kill;
@@ -12,8 +12,8 @@ use crate::bpf::{Line, is};
 pub fn lines() -> Vec<Line> {
     let mut lines = vec![
         line!(when keyctl, &[&[is(0, 1)]], EPERM, "a cage joins a session keyring of its own; no other use"),
-        line!(when socket, super::broker::SOCKETS, EPERM,
-            "local sockets for itself, streams for the broker; no datagrams, nothing raw, no netlink, vsock, MPTCP"),
+        line!(when socket, super::secret::ONLINE, EPERM,
+            "local sockets for itself, streams for the broker, datagrams for the resolver; nothing raw, no netlink, vsock, MPTCP"),
         line!(when personality, &[&[is(0, u32::MAX)], &[is(0, 0)]], EPERM, "asking, and the default"),
     ];
     lines.extend(all(

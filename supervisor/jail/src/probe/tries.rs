@@ -261,7 +261,8 @@ pub(super) fn landlock(_: &CageConfig) -> Result<String, String> {
 fn own_map(profile: ProfileName) -> Option<IdMap> {
     let (user, group) = process::effective_ids();
     (user != 0).then_some(IdMap {
-        inside: ids::inside(profile),
+        inside: ids::inside(profile, user),
+        inside_group: ids::inside(profile, group),
         user,
         group,
     })

@@ -13,7 +13,10 @@ use carapace_jail::{Layer, ProfileName, SpawnError, State};
 use crate::world::World;
 use crate::{Case, hands, raw};
 
-use ProfileName::{Broker, Hands, Worker};
+use ProfileName::{Broker, Hands, Resolver, Worker};
+
+/// Whose programs lock themselves.
+const LOCKED: [ProfileName; 4] = [Worker, Hands, Broker, Resolver];
 
 pub const ALL: &[Case] = &[
     (
@@ -38,6 +41,11 @@ pub const ALL: &[Case] = &[
         "the_broker_keeps_its_state_and_ports",
         the_broker_keeps_its_state_and_ports,
     ),
+    (
+        "the_resolver_has_sockets_and_nothing_else",
+        the_resolver_has_sockets_and_nothing_else,
+    ),
+    ("keys_are_the_brokers_alone", keys_are_the_brokers_alone),
     ("a_cage_dies_with_its_parent", a_cage_dies_with_its_parent),
     (
         "a_locked_supervisor_still_makes_cages",
@@ -60,7 +68,7 @@ pub const ALL: &[Case] = &[
 ];
 
 fn each_profile_gets_ready_and_is_attested(world: &World) {
-    for profile in ProfileName::ALL {
+    for profile in LOCKED {
         let running = world.ready(profile, &["idle"]);
         let attestation = running.attest();
         assert!(attestation.items.len() > 20, "{attestation:?}");
@@ -116,7 +124,7 @@ fn attestation_refuses_what_differs(world: &World) {
 
 fn lifecycle_thirty_times(world: &World) {
     for _ in 0..30 {
-        for profile in ProfileName::ALL {
+        for profile in LOCKED {
             let running = world.ready(profile, &["idle"]);
             running.attest();
             assert_eq!(running.end().cause, Cause::Clean);
@@ -215,7 +223,7 @@ pub fn run_mode(mode: &str) -> ! {
         }
         "supervisor" => {
             carapace_jail::lock::supervisor().expect("the supervisor locks itself");
-            for profile in ProfileName::ALL {
+            for profile in LOCKED {
                 let running = world.ready(profile, &["idle"]);
                 running.attest();
                 assert_eq!(running.end().cause, Cause::Clean);
@@ -465,5 +473,105 @@ fn a_profile_without_its_directory_is_refused(world: &World) {
             config: &world.config,
         });
         assert!(matches!(result, Err(SpawnError::Plan(_))), "{result:?}");
+    }
+}
+
+fn the_resolver_has_sockets_and_nothing_else(world: &World) {
+    use carapace_jail::filter::numbers;
+    // Port 53 may be asked, whether somebody is there or not; another may not.
+    for (port, refused) in [("53", false), ("54", true), ("443", true)] {
+        let ended = world.run(Resolver, &["connect", port]);
+        let said = ended.cause == Cause::Failed(libc::EACCES);
+        assert_eq!(said, refused, "{port}: {:?}", ended.cause);
+    }
+    assert_eq!(world.run(Resolver, &["open"]).cause, Cause::Clean);
+    const REFUSED: Cause = Cause::Failed(20);
+    for (number, arguments, cause) in [
+        (numbers::socket, ["2", "2", "0"], Cause::Clean),
+        (numbers::socket, ["10", "2", "17"], Cause::Clean),
+        (numbers::socket, ["2", "1", "6"], Cause::Clean),
+        (numbers::socket, ["1", "1", "0"], REFUSED),
+        (numbers::socket, ["1", "2", "0"], REFUSED),
+        (numbers::socket, ["16", "3", "0"], REFUSED),
+        (numbers::socket, ["17", "3", "0"], REFUSED),
+        (numbers::socket, ["2", "3", "1"], REFUSED),
+        (numbers::socket, ["2", "1", "262"], REFUSED),
+        (numbers::socketpair, ["1", "1", "0"], REFUSED),
+        (numbers::clone, ["17", "0", "0"], REFUSED),
+        (numbers::clone, ["65792", "0", "0"], REFUSED),
+        (numbers::clone3, ["0", "0", "0"], REFUSED),
+        (numbers::fork, ["0", "0", "0"], REFUSED),
+        (numbers::listen, ["0", "1", "0"], REFUSED),
+        (numbers::prctl, ["4", "1", "0"], REFUSED),
+        (numbers::dup, ["0", "0", "0"], REFUSED),
+        (numbers::unlink, ["0", "0", "0"], REFUSED),
+        (600, ["0", "0", "0"], REFUSED),
+        (numbers::execve, ["0", "0", "0"], Cause::PolicyViolation),
+        (numbers::execveat, ["0", "0", "0"], Cause::PolicyViolation),
+        (numbers::ptrace, ["0", "0", "0"], Cause::PolicyViolation),
+        (numbers::kill, ["1", "9", "0"], Cause::PolicyViolation),
+        (numbers::mount, ["0", "0", "0"], Cause::PolicyViolation),
+        (numbers::unshare, ["0", "0", "0"], Cause::PolicyViolation),
+        (numbers::setns, ["0", "0", "0"], Cause::PolicyViolation),
+        (numbers::bpf, ["0", "0", "0"], Cause::PolicyViolation),
+        (numbers::keyctl, ["0", "0", "0"], Cause::PolicyViolation),
+        (
+            numbers::io_uring_setup,
+            ["1", "0", "0"],
+            Cause::PolicyViolation,
+        ),
+        (
+            numbers::memfd_create,
+            ["0", "0", "0"],
+            Cause::PolicyViolation,
+        ),
+    ] {
+        let number = number.to_string();
+        let mut act = vec!["call", &number];
+        act.extend(arguments);
+        assert_eq!(world.run(Resolver, &act).cause, cause, "{act:?}");
+    }
+    assert_eq!(
+        world.run(Resolver, &["call32"]).cause,
+        Cause::PolicyViolation
+    );
+}
+
+/// A memory file stands for the keyslot: the one process may hold it, and any other is found out.
+fn keys_are_the_brokers_alone(world: &World) {
+    use carapace_jail::attest::OpenFile;
+    use std::os::fd::AsFd as _;
+    let name = c"keyslot".as_ptr() as u64;
+    let number = raw::call(libc::SYS_memfd_create, [name, 1, 0, 0, 0, 0]);
+    assert!(number > 2);
+    let key = carapace_jail::take_inherited(number as i32).expect("it is open");
+    let file = OpenFile::of(key.as_fd()).expect("the kernel tells");
+    for profile in LOCKED {
+        let mut running = world.ready(profile, &["idle"]);
+        running.caged.expected.refuse_files(&[file]);
+        running.attest();
+        assert_eq!(running.end().cause, Cause::Clean, "{profile}");
+    }
+    let copy = || key.try_clone().expect("a descriptor");
+    let mut broker = world
+        .start_with(Broker, &["idle"], vec![(copy(), 8), (copy(), 9)])
+        .expect("the broker is given keys");
+    assert_eq!(broker.report(), Some(Line::Ready));
+    broker.attest();
+    broker.caged.expected.refuse_files(&[file]);
+    let refused = attest::attest(broker.caged.pid, &broker.caged.expected);
+    assert!(
+        matches!(&refused, Err(attest::AttestError::Differs { found, .. }) if found == "8"),
+        "{refused:?}"
+    );
+    broker.end();
+    for profile in [Worker, Hands, Resolver] {
+        let refused = world
+            .start_with(profile, &["idle"], vec![(copy(), 9)])
+            .err();
+        assert!(
+            matches!(refused, Some(SpawnError::Number(9))),
+            "{refused:?}"
+        );
     }
 }

@@ -24,6 +24,9 @@ pub fn run(arguments: &[String]) -> ! {
             read_only: &lock::broker_readable(),
             connect_ports: &[443],
         }),
+        "resolver" => lock::resolver(&[53]),
+        // Held back until it was attested; it knows nothing of its cage.
+        "secret" => act_as(act),
         _ => lock::fail_with("test", "unknown profile"),
     };
     if let Err(error) = locked {
@@ -32,6 +35,10 @@ pub fn run(arguments: &[String]) -> ! {
     if let Err(error) = lock::ready() {
         lock::fail(&error);
     }
+    act_as(act)
+}
+
+fn act_as(act: &[&str]) -> ! {
     match act {
         ["idle"] => wait_for_a_byte(),
         ["abort"] => std::process::abort(),
@@ -58,6 +65,27 @@ pub fn run(arguments: &[String]) -> ! {
             std::process::exit(error.raw_os_error().unwrap_or(1))
         }
         ["state"] => broker_files(),
+        ["open"] => {
+            let hidden = [
+                "/",
+                "/etc",
+                "/etc/hosts",
+                "/etc/resolv.conf",
+                "/proc/self/maps",
+            ]
+            .iter()
+            .all(|path| std::fs::File::open(path).is_err());
+            std::process::exit(i32::from(!hidden))
+        }
+        ["reach", port] => {
+            let address = format!("127.0.0.1:{port}");
+            let reached = std::net::TcpStream::connect(address).is_ok();
+            std::process::exit(if reached { 0 } else { 20 })
+        }
+        ["local", path] => {
+            let reached = std::os::unix::net::UnixStream::connect(path).is_ok();
+            std::process::exit(if reached { 0 } else { 20 })
+        }
         _ => std::process::exit(21),
     }
     std::process::exit(0)

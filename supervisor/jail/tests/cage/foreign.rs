@@ -161,7 +161,10 @@ fn what_cannot_run_is_refused(world: &World) {
         "{refused:?}"
     );
     let refused = run(world, Broker, Path::new("/bin/sh"), &[]);
-    assert!(matches!(refused, Err(SandboxError::Profile)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(SandboxError::Profile(_))),
+        "{refused:?}"
+    );
     let refused = run(world, Hands, Path::new("/usr/bin/absent-program"), &[]);
     assert!(
         matches!(refused, Err(SandboxError::Boot { .. })),

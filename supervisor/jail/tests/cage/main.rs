@@ -9,6 +9,7 @@ mod fixture;
 mod foreign;
 mod hands;
 mod raw;
+mod secret;
 mod world;
 
 use std::os::unix::fs::PermissionsExt;
@@ -30,7 +31,14 @@ fn main() -> ExitCode {
         cases::run_mode(mode);
     }
     let wanted: Vec<&String> = rest.iter().filter(|word| !word.starts_with('-')).collect();
-    let all: Vec<Case> = [cases::ALL, hands::ALL, filters::ALL, foreign::ALL].concat();
+    let all: Vec<Case> = [
+        cases::ALL,
+        hands::ALL,
+        filters::ALL,
+        foreign::ALL,
+        secret::ALL,
+    ]
+    .concat();
     if rest.iter().any(|word| word == "--list") {
         for (name, _) in &all {
             println!("{name}: test");

@@ -56,6 +56,16 @@ impl World {
 
     /// As [`Self::start`], where the start itself may be refused.
     pub fn try_start(&self, profile: ProfileName, act: &[&str]) -> Result<Running, SpawnError> {
+        self.start_with(profile, act, Vec::new())
+    }
+
+    /// As [`Self::try_start`], with more descriptors.
+    pub fn start_with(
+        &self,
+        profile: ProfileName,
+        act: &[&str],
+        more: Vec<(OwnedFd, i32)>,
+    ) -> Result<Running, SpawnError> {
         let program = File::open("/proc/self/exe").expect("the test's own executable");
         let (mine, theirs) = UnixStream::pair().expect("a socket pair");
         let (log, log_write) = std::io::pipe().expect("a pipe");
@@ -69,7 +79,10 @@ impl World {
             profile,
             program: program.as_fd(),
             argv,
-            fds: vec![(OwnedFd::from(theirs), 3)],
+            fds: [(OwnedFd::from(theirs), 3)]
+                .into_iter()
+                .chain(more)
+                .collect(),
             log: OwnedFd::from(log_write),
             workspace: Some(self.top.join("workspace")),
             state: Some(self.top.join("state")),
