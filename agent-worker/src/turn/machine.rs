@@ -256,10 +256,9 @@ impl Machine {
         let number = turn.rounds();
         let (round, asks) = Round::begin(number, &answer.tool_calls, &[]);
         turn.conversation.push(Message {
-            role: Role::Assistant,
-            content: answer.text,
             tool_calls: answer.tool_calls,
-            tool_call_id: None,
+            thinking: answer.thinking,
+            ..Message::text(Role::Assistant, answer.text)
         });
         turn.phase = Phase::Acting(round);
         self.queue.extend(asks);

@@ -77,10 +77,8 @@ impl Round {
     /// The results as messages, in the order of the calls.
     pub(super) fn messages(self) -> impl Iterator<Item = Message> {
         self.calls.into_iter().map(|call| Message {
-            role: Role::Tool,
-            content: call.result.unwrap_or_default(),
-            tool_calls: Vec::new(),
             tool_call_id: Some(call.id),
+            ..Message::text(Role::Tool, call.result.unwrap_or_default())
         })
     }
 }
