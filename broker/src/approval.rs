@@ -5,21 +5,85 @@ use crate::answer::Asked;
 use crate::broker::{Broker, now};
 use crate::card;
 use crate::desk::{note_refusal, refusal_word, store_word};
-use carapace_contract::control::Tell;
-use carapace_contract::id::Code;
+use carapace_contract::control::{QuestionCard, Tell};
+use carapace_contract::id::{Code, Digest, SecretName, ToolName};
 use carapace_contract::tool::Invocation;
-use carapace_contract::verdict::Decision;
+use carapace_contract::verdict::{Decision, Reason};
 use carapace_ipc_proto::error::{Code as ErrorCode, ErrorWord};
-use carapace_policy::{Permit, Question, SessionGrant};
-use carapace_store::{AlwaysGrant, AnswerTaken, EffectState, NewQuestion, Note, StoredQuestion};
+use carapace_policy::{ModelCall, Permit, Question, SecretUse, SessionGrant};
+use carapace_store::{
+    AlwaysGrant, AnswerTaken, Auditable, EffectState, NewQuestion, Note, StoredQuestion,
+};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// What a person can be asked about.
+pub(crate) trait Asks: Auditable + Clone {
+    /// What it is called.
+    fn tool(&self) -> ToolName;
+    /// What "always exactly this" is bound to.
+    fn shape(&self) -> Digest;
+    /// Its arguments as canonical JSON.
+    fn arguments(&self) -> String;
+    /// What the person is shown.
+    fn card(&self, code: Code, reasons: &[Reason], expires: i64) -> QuestionCard;
+    /// The secret that the question is about, where it is about one.
+    fn secret(&self) -> Option<&SecretName>;
+}
+
+impl Asks for Invocation {
+    fn tool(&self) -> ToolName {
+        self.tool.clone()
+    }
+
+    fn shape(&self) -> Digest {
+        Invocation::shape(self)
+    }
+
+    fn arguments(&self) -> String {
+        self.canonical_arguments()
+    }
+
+    fn card(&self, code: Code, reasons: &[Reason], expires: i64) -> QuestionCard {
+        card::of(self, code, reasons, expires)
+    }
+
+    fn secret(&self) -> Option<&SecretName> {
+        None
+    }
+}
+
+impl Asks for ModelCall {
+    fn tool(&self) -> ToolName {
+        QuestionCard::MODEL_CALL
+            .parse()
+            .expect("a name of the line")
+    }
+
+    fn shape(&self) -> Digest {
+        self.digest()
+    }
+
+    fn arguments(&self) -> String {
+        let fields = card::fields_of_model_call(self).into_iter();
+        let map: serde_json::Map<_, _> = fields.map(|(name, value)| (name, value.into())).collect();
+        serde_json::Value::Object(map).to_string()
+    }
+
+    fn card(&self, code: Code, reasons: &[Reason], expires: i64) -> QuestionCard {
+        card::of_model_call(self, code, reasons, expires)
+    }
+
+    fn secret(&self) -> Option<&SecretName> {
+        self.secret.as_ref()
+    }
+}
+
 /// Asks the owner, waits, and turns their answer into a permit or an error.
-pub(crate) async fn confirm(
+pub(crate) async fn confirm<T: Asks>(
     asked: &Asked,
-    question: Question<Invocation>,
-) -> Result<Permit<Invocation>, ErrorWord> {
+    question: Question<T>,
+) -> Result<Permit<T>, ErrorWord> {
     let broker = &asked.broker;
     let call = question.what().clone();
     let stored = match pending(asked, &call, &question).await? {
@@ -44,24 +108,24 @@ pub(crate) async fn confirm(
     broker.waiting.borrow_mut().remove(&code);
     let outcome = settle(asked, question, &code).await;
     if let Err((state, _)) = &outcome {
-        let (outward, effect) = (call.effects.is_outward(), call.effect);
+        let (outward, effect) = (call.effects().is_outward(), call.about().effect);
         if let Err(error) = broker.store.finish(effect, outward, *state, None).await {
-            eprintln!("the end of a question was not kept: {error}");
+            crate::clean::log!("the end of a question was not kept: {error}");
         }
     }
     outcome.map_err(|(_, word)| word)
 }
 
 /// A question about this very call from before a restart, still open or already answered.
-async fn pending(
+async fn pending<T: Asks>(
     asked: &Asked,
-    call: &Invocation,
-    question: &Question<Invocation>,
+    call: &T,
+    question: &Question<T>,
 ) -> Result<Option<StoredQuestion>, ErrorWord> {
     let found = asked
         .broker
         .store
-        .question_about(call.effect)
+        .question_about(call.about().effect)
         .await
         .map_err(|error| store_word(&error))?;
     Ok(found.filter(|found| {
@@ -73,25 +137,25 @@ async fn pending(
     }))
 }
 
-async fn ask(
+async fn ask<T: Asks>(
     asked: &Asked,
-    call: &Invocation,
-    question: &Question<Invocation>,
+    call: &T,
+    question: &Question<T>,
 ) -> Result<StoredQuestion, ErrorWord> {
     let broker = &asked.broker;
     let expires =
         now() + i64::try_from(broker.config.approvals.expire_seconds).unwrap_or(i64::MAX / 2);
     let code = Code::random();
-    let card = card::of(call, code.clone(), question.reasons(), expires);
-    let arguments = call.canonical_arguments();
+    let card = call.card(code.clone(), question.reasons(), expires);
+    let arguments = call.arguments();
     broker
         .store
         .judged(call, true)
         .await
         .map_err(|error| store_word(&error))?;
     let new = NewQuestion {
-        effect: call.effect,
-        group: call.caller.group.clone(),
+        effect: call.about().effect,
+        group: call.about().group,
         digest: *question.digest(),
         shape: call.shape(),
         arguments: arguments.clone(),
@@ -103,16 +167,16 @@ async fn ask(
         .await
         .map_err(|error| store_word(&error))?;
     broker.note(Note::Asked {
-        effect: call.effect,
+        effect: call.about().effect,
         session: asked.session,
-        what: call.tool.to_string(),
+        what: call.tool().to_string(),
         question: code,
         digest: *question.digest(),
         expires,
         reasons: question.reasons().to_vec(),
     });
     Ok(StoredQuestion {
-        effect: call.effect,
+        effect: call.about().effect,
         digest: *question.digest(),
         shape: call.shape(),
         arguments,
@@ -129,11 +193,11 @@ fn announce(asked: &Asked, stored: &StoredQuestion) {
 }
 
 /// Uses the answer, once.
-async fn settle(
+async fn settle<T: Asks>(
     asked: &Asked,
-    question: Question<Invocation>,
+    question: Question<T>,
     code: &Code,
-) -> Result<Permit<Invocation>, (EffectState, ErrorWord)> {
+) -> Result<Permit<T>, (EffectState, ErrorWord)> {
     let broker = &asked.broker;
     let failed = |error: carapace_store::StoreError| (EffectState::Refused, store_word(&error));
     let call = question.what().clone();
@@ -158,12 +222,12 @@ async fn settle(
         return Err((EffectState::Refused, refusal_word(5, &refusal)));
     };
     let denied = answer.decision == Decision::Deny;
-    let resolved = broker.with_world(&asked.live, asked.turn.budget(), |world| {
+    let resolved = broker.with_world(&asked.live, &asked.turn, &[], SecretUse::Free, |world| {
         question.resolve(&answer, world)
     });
     match resolved {
         Err(refusal) => {
-            note_refusal(asked, call.effect, call.tool.as_str(), &refusal);
+            note_refusal(asked, call.about().effect, call.tool().as_str(), &refusal);
             close(asked, code, if denied { "denied" } else { "void" });
             let mut word = refusal_word(5, &refusal);
             if let Some(note) = note.filter(|_| denied) {
@@ -184,16 +248,24 @@ async fn settle(
     }
 }
 
-async fn keep_grant(
+async fn keep_grant<T: Asks>(
     broker: &Broker,
-    call: &Invocation,
+    call: &T,
     code: &Code,
     decision: Decision,
 ) -> Result<(), carapace_store::StoreError> {
+    if let Some(secret) = call.secret() {
+        // A yes to a secret holds for the session: each round of a turn would ask again.
+        if decision != Decision::Deny {
+            broker.keeper.approve(call.about().session, secret.clone());
+            crate::own::note(broker, secret, "approved", "the owner, for a session");
+        }
+        return Ok(());
+    }
     match decision {
         Decision::Session => broker.grants.borrow_mut().allow_in_session(SessionGrant {
-            session: call.caller.session,
-            tool: call.tool.clone(),
+            session: call.about().session,
+            tool: call.tool(),
         }),
         Decision::Always => {
             let expires = now() + i64::from(broker.config.approvals.always_days) * 86_400;
@@ -201,10 +273,10 @@ async fn keep_grant(
                 .store
                 .add_always(AlwaysGrant {
                     code: code.clone(),
-                    group: call.caller.group.clone(),
+                    group: call.about().group,
                     shape: call.shape(),
-                    tool: call.tool.clone(),
-                    arguments: call.canonical_arguments(),
+                    tool: call.tool(),
+                    arguments: call.arguments(),
                     expires,
                 })
                 .await?;
@@ -227,9 +299,9 @@ fn close(asked: &Asked, code: &Code, state: &str) {
     let _ = asked.broker.watchers.send(tell);
 }
 
-fn unanswered(broker: &Broker, asked: &Asked, call: &Invocation, code: &Code, state: &str) {
+fn unanswered<T: Asks>(broker: &Broker, asked: &Asked, call: &T, code: &Code, state: &str) {
     broker.note(Note::Unanswered {
-        effect: call.effect,
+        effect: call.about().effect,
         session: asked.session,
         question: code.clone(),
         state: state.to_owned(),
@@ -248,6 +320,12 @@ pub(crate) async fn take_answer(
     approver: &str,
 ) -> Result<String, (&'static str, String)> {
     let stored = |error: carapace_store::StoreError| ("store", error.to_string());
+    // The use of a secret is never allowed for good: what is on record is what it comes to.
+    let about = broker.store.question(code.clone()).await.map_err(stored)?;
+    let decision = match (decision, about) {
+        (Decision::Always, Some(about)) if !about.card.may_last() => Decision::Session,
+        (decision, _) => decision,
+    };
     let taken = broker
         .store
         .answer(code.clone(), decision, approver.to_owned(), note, now())

@@ -1,18 +1,27 @@
 //! The order in which the broker starts: take over the descriptors, read the configuration, lock,
 //! open the store, say READY, listen. Nothing from another process is read before the lock.
 
-use crate::broker::Broker;
-use crate::{control, launcher, turn};
+use crate::broker::{Broker, Parts};
+use crate::keeper::Keeper;
+use crate::{control, launcher, route, turn};
 use carapace_contract::config::{Config, MAX_CONFIG};
-use carapace_egress::Egress;
+use carapace_contract::home::{KEYSLOT_FD, VAULT_KEY_FD};
+use carapace_egress::{Egress, Lender, Resolve, Settings};
+use carapace_ipc_proto::launch::Kind;
+use carapace_ipc_proto::resolve_client;
 use carapace_jail::lock::{self, BrokerLock};
+use carapace_policy::Reachable;
+use carapace_providers::Origin;
 use carapace_store::{Note, Store};
+use futures_util::future::BoxFuture;
 use std::fs::File;
 use std::io::Read;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 
 /// The exit status for a configuration that cannot be used; the supervisor does not try again.
 const BAD_CONFIG: u8 = 78;
@@ -37,8 +46,8 @@ enum BootError {
     Runtime(std::io::Error),
     #[error("starting the broker: opening the store: {0}")]
     Store(String),
-    #[error("starting the broker: the sender: {0}")]
-    Egress(String),
+    #[error("starting the broker: {0}")]
+    Provider(String),
 }
 
 /// Runs the broker to its end.
@@ -46,9 +55,11 @@ pub(crate) fn run() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            crate::clean::log!("{error}");
             match error {
-                BootError::Config(_) | BootError::Unreadable(_) => ExitCode::from(BAD_CONFIG),
+                BootError::Config(_) | BootError::Unreadable(_) | BootError::Provider(_) => {
+                    ExitCode::from(BAD_CONFIG)
+                }
                 _ => ExitCode::FAILURE,
             }
         }
@@ -58,16 +69,13 @@ pub(crate) fn run() -> ExitCode {
 fn start() -> Result<(), BootError> {
     let take = |number| carapace_jail::take_inherited(number).ok_or(BootError::Descriptor(number));
     let (launch, listener, config) = (take(LAUNCH)?, take(CONTROL)?, take(CONFIG)?);
+    let key_file = carapace_jail::take_inherited(VAULT_KEY_FD).map(File::from);
+    let key_slot = carapace_jail::take_inherited(KEYSLOT_FD).map(File::from);
+    crate::clean::hook_panics();
     let config = read_config(config)?;
-    let endpoint = match config.route() {
-        None => None,
-        Some((_, provider, model)) => Some(
-            carapace_providers::openai_compatible::Endpoint::new(provider, model)
-                .map_err(|error| BootError::Egress(error.to_string()))?,
-        ),
-    };
-    let origin = endpoint.as_ref().map(|endpoint| endpoint.origin());
-    let ports: Vec<u16> = origin.iter().map(|(_, port)| *port).collect();
+    let origins =
+        route::origins(&config).map_err(|error| BootError::Provider(error.to_string()))?;
+    let ports = ports(&config, &origins)?;
 
     if let Err(error) = lock::broker(&BrokerLock {
         state: Path::new(STATE),
@@ -86,12 +94,104 @@ fn start() -> Result<(), BootError> {
         let (store, opened) = Store::open(Path::new(STATE))
             .await
             .map_err(|error| BootError::Store(error.to_string()))?;
-        let egress = Egress::new(origin).map_err(|error| BootError::Egress(error.to_string()))?;
+        let keeper = Rc::new(Keeper::open(Path::new(STATE), key_file, key_slot));
+        let names = Names::default();
+        let egress = sender(&config, &origins, &keeper, &names)?;
         if lock::ready().is_err() {
             return Err(BootError::Descriptor(carapace_jail::report::REPORT_FD));
         }
-        serve(launch, listener, config, endpoint, store, opened, egress).await
+        let reachable = origins
+            .iter()
+            .map(|(provider, origin)| Reachable {
+                model: provider.clone(),
+                origin: origin.to_string(),
+            })
+            .collect();
+        let made = Made {
+            config,
+            store,
+            opened,
+            keeper,
+            egress,
+            names,
+            reachable,
+        };
+        serve(launch, listener, made).await
     })
+}
+
+/// The ports that are connected to: those of the configuration and the proxy's. The lock cannot be
+/// widened later, so a new port is a new broker.
+fn ports(config: &Config, origins: &[(String, Origin)]) -> Result<Vec<u16>, BootError> {
+    let mut ports: Vec<u16> = origins.iter().map(|(_, origin)| origin.port()).collect();
+    if let Some(proxy) = &config.network.proxy {
+        let url = url::Url::parse(proxy)
+            .map_err(|error| BootError::Provider(format!("network.proxy: {error}")))?;
+        ports.extend(url.port_or_known_default());
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
+fn sender(
+    config: &Config,
+    origins: &[(String, Origin)],
+    keeper: &Rc<Keeper>,
+    names: &Names,
+) -> Result<Egress, BootError> {
+    let private = config
+        .network
+        .private_origins
+        .iter()
+        .map(|text| {
+            Origin::of(text).map_err(|why| {
+                BootError::Provider(format!("network.private-origins: {text:?}: {why}"))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut allowed: Vec<Origin> = origins.iter().map(|(_, origin)| origin.clone()).collect();
+    allowed.sort();
+    allowed.dedup();
+    Egress::new(Settings {
+        allowed,
+        private_origins: private,
+        ca_pem: config.network.ca_pem.clone(),
+        proxy: config.network.proxy.clone(),
+        resolver: Arc::new(names.clone()),
+        lender: Rc::clone(keeper) as Rc<dyn Lender>,
+    })
+    .map_err(|error| BootError::Provider(error.to_string()))
+}
+
+/// Asks the resolver, which is there once the launch link is.
+#[derive(Clone, Default)]
+struct Names(Arc<OnceLock<resolve_client::Client>>);
+
+impl Resolve for Names {
+    fn resolve(&self, host: String) -> BoxFuture<'static, Result<Vec<IpAddr>, String>> {
+        let client = self.0.get().cloned();
+        Box::pin(async move {
+            match client {
+                Some(client) => client
+                    .resolve(&host)
+                    .await
+                    .map_err(|error| error.to_string()),
+                None => Err("there is no resolver".to_owned()),
+            }
+        })
+    }
+}
+
+/// What was made before the first descriptor is listened to.
+struct Made {
+    config: Config,
+    store: Store,
+    opened: carapace_store::Opened,
+    keeper: Rc<Keeper>,
+    egress: Egress,
+    names: Names,
+    reachable: Vec<Reachable>,
 }
 
 fn read_config(from: OwnedFd) -> Result<Config, BootError> {
@@ -103,15 +203,16 @@ fn read_config(from: OwnedFd) -> Result<Config, BootError> {
     Ok(Config::parse(&text)?)
 }
 
-async fn serve(
-    launch: OwnedFd,
-    listener: OwnedFd,
-    config: Config,
-    endpoint: Option<carapace_providers::openai_compatible::Endpoint>,
-    store: Store,
-    opened: carapace_store::Opened,
-    egress: Egress,
-) -> Result<(), BootError> {
+async fn serve(launch: OwnedFd, listener: OwnedFd, made: Made) -> Result<(), BootError> {
+    let Made {
+        config,
+        store,
+        opened,
+        keeper,
+        egress,
+        names,
+        reachable,
+    } = made;
     let (launcher, notices) = launcher::open(launch).map_err(BootError::Runtime)?;
     let failed = |error: carapace_store::StoreError| BootError::Store(error.to_string());
     store
@@ -121,15 +222,35 @@ async fn serve(
         })
         .map_err(failed)?;
     for unknown in &opened.unknown {
-        eprintln!(
+        crate::clean::log!(
             "the outcome of {} ({}) is not known: it was under way when the broker ended",
-            unknown.effect, unknown.what
+            unknown.effect,
+            unknown.what
         );
     }
     let always = store.always(crate::broker::now()).await.map_err(failed)?;
-    let broker = Rc::new(Broker::new(
-        config, endpoint, store, egress, launcher, always,
-    ));
+    let spent = store.spent().await.map_err(failed)?;
+    let broker = Rc::new(Broker::new(Parts {
+        config,
+        store,
+        egress,
+        keeper,
+        reachable,
+        launcher,
+        always,
+        spent,
+    }));
+    let asking = Rc::downgrade(&broker);
+    let (client, serving) = resolve_client::client(async move || {
+        let broker = asking.upgrade().ok_or("the broker ends")?;
+        launcher::launch(&broker, Kind::Resolver)
+            .await
+            .map(|launched| launched.channel)
+            .map_err(|failure| format!("it could not be started ({failure:?})"))
+    });
+    let _ = names.0.set(client);
+    tokio::task::spawn_local(serving);
+    tokio::task::spawn_local(open_with_keyring(Rc::clone(&broker)));
     control::listen(Rc::clone(&broker), listener).map_err(BootError::Runtime)?;
     for row in opened.unfinished {
         turn::resume(&broker, row);
@@ -138,9 +259,36 @@ async fn serve(
     tokio::task::spawn_local(keep_anchored(Rc::clone(&broker)));
     launcher::follow(&broker, notices).await;
     turn::wind_down(&broker).await;
+    crate::own::end_renewals(&broker).await;
+    broker.keeper.close();
     let _ = broker.store.note_synced(Note::Stopped {}).await;
     broker.anchor().await;
     Ok(())
+}
+
+/// Opens a vault whose key is in the desktop's keyring.
+async fn open_with_keyring(broker: Rc<Broker>) {
+    if !broker.keeper.wants_keyring() {
+        return;
+    }
+    let Ok(name) = "vault-key".parse() else {
+        return;
+    };
+    let outcome = match crate::own::fetch(&broker, &name).await {
+        Ok(key) => broker.keeper.unlock_with_keyring(key.expose()),
+        Err(error) => Err(error),
+    };
+    let action = match outcome {
+        Ok(()) => "unlocked",
+        Err(error) => {
+            crate::clean::log!("the vault stays locked: {error}");
+            "wrong-key"
+        }
+    };
+    broker.note(Note::Vault {
+        action: action.to_owned(),
+        approver: "the keyring of the desktop".to_owned(),
+    });
 }
 
 /// Tells the supervisor where the audit chain is, at most once a second and only after something happened.

@@ -2,17 +2,22 @@
 //! borrow is held across an await.
 
 use crate::hands::HandsSlot;
+use crate::keeper::Keeper;
 use crate::launcher::Launcher;
 use crate::mind::Mind;
+use crate::own::Login;
+use crate::route::Breakers;
 use crate::tools::Registry;
 use crate::turn::Turn;
 use carapace_contract::config::Config;
 use carapace_contract::control::Tell;
-use carapace_contract::id::{Code, GroupId, SessionId, TurnId};
+use carapace_contract::id::{Code, GroupId, SecretName, SessionId, TurnId};
 use carapace_egress::Egress;
-use carapace_policy::{Bucket, Budget, Grants, World};
-use carapace_providers::openai_compatible::Endpoint;
-use carapace_store::{AlwaysGrant, Store};
+use carapace_policy::{
+    Bucket, Budget, Grants, Ledger, Prices, RateState, Reachable, SecretUse, Spending, World,
+};
+use carapace_scrub::Hit;
+use carapace_store::{AlwaysGrant, Note, Store};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -31,14 +36,27 @@ pub(crate) struct Live {
     pub(crate) idle_since: Cell<Instant>,
     /// Limits the calls it starts.
     pub(crate) bucket: RefCell<Bucket>,
+    /// How often its processes wrote a secret.
+    pub(crate) alarms: Cell<u32>,
 }
 
 /// What the broker's parts share.
 pub(crate) struct Broker {
     pub(crate) config: Config,
-    pub(crate) endpoint: Option<Endpoint>,
     pub(crate) store: Store,
     pub(crate) egress: Egress,
+    pub(crate) keeper: Rc<Keeper>,
+    /// Everything that the configuration names.
+    pub(crate) reachable: Vec<Reachable>,
+    pub(crate) breakers: Breakers,
+    pub(crate) ledger: RefCell<Ledger>,
+    pub(crate) prices: Prices,
+    /// Logins that were begun, by provider.
+    pub(crate) logins: RefCell<HashMap<String, Login>>,
+    /// Each secret is fetched or renewed once at a time.
+    pub(crate) readying: RefCell<HashMap<SecretName, Rc<tokio::sync::Mutex<()>>>>,
+    /// One newer value is kept to be tried, or tried, at a time.
+    pub(crate) trying: tokio::sync::Mutex<()>,
     pub(crate) launcher: Launcher,
     pub(crate) registry: Registry,
     pub(crate) grants: RefCell<Grants>,
@@ -52,6 +70,21 @@ pub(crate) struct Broker {
     pub(crate) violations: Cell<u64>,
     active: Cell<bool>,
 }
+
+/// What a broker is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) egress: Egress,
+    pub(crate) keeper: Rc<Keeper>,
+    pub(crate) reachable: Vec<Reachable>,
+    pub(crate) launcher: Launcher,
+    pub(crate) always: Vec<AlwaysGrant>,
+    pub(crate) spent: Vec<Spending>,
+}
+
+/// How often a session's process may write a secret before it is stopped.
+const ALARMS: u32 = 3;
 
 /// How long a session without a turn keeps its processes.
 const IDLE: Duration = Duration::from_secs(120);
@@ -74,24 +107,38 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 impl Broker {
-    pub(crate) fn new(
-        config: Config,
-        endpoint: Option<Endpoint>,
-        store: Store,
-        egress: Egress,
-        launcher: Launcher,
-        always: Vec<AlwaysGrant>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            config,
+            store,
+            egress,
+            keeper,
+            reachable,
+            launcher,
+            always,
+            spent,
+        } = parts;
+        let mut ledger = Ledger::new(&config.budgets);
+        for spending in &spent {
+            ledger.add(spending);
+        }
         let mut grants = Grants::of(GroupId::owner(), &config.grants);
         for grant in always {
             grants.allow_always(grant.shape, grant.expires);
         }
         Self {
             registry: Registry::new(config.limits.exec_seconds),
+            prices: Prices::new(&config.prices),
             config,
-            endpoint,
             store,
             egress,
+            keeper,
+            reachable,
+            breakers: Breakers::default(),
+            ledger: RefCell::new(ledger),
+            logins: RefCell::default(),
+            readying: RefCell::default(),
+            trying: tokio::sync::Mutex::default(),
             launcher,
             grants: RefCell::new(grants),
             live: RefCell::default(),
@@ -114,6 +161,7 @@ impl Broker {
                 turn: RefCell::default(),
                 idle_since: Cell::new(Instant::now()),
                 bucket: RefCell::new(Bucket::new(per_minute, now_ms())),
+                alarms: Cell::new(0),
             })
         };
         Rc::clone(self.live.borrow_mut().entry(session).or_insert_with(make))
@@ -155,19 +203,90 @@ impl Broker {
     pub(crate) fn with_world<R>(
         &self,
         live: &Live,
-        budget: Budget,
+        turn: &Turn,
+        reachable: &[Reachable],
+        secret: SecretUse,
         judge: impl FnOnce(&World<'_>) -> R,
     ) -> R {
         let grants = self.grants.borrow();
+        let ledger = self.ledger.borrow();
         judge(&World {
             // A store that cannot record refuses everything, not only what comes to it.
             frozen: self.frozen.get() || self.store.fault().is_some(),
             grants: &grants,
             rate: live.bucket.borrow_mut().state(now_ms()),
-            budget,
-            route: &self.config.model.route,
+            budget: turn.budget(),
+            ledger: &ledger,
+            route: &turn.route(),
+            reachable,
+            secret,
             now: now(),
+            moment: crate::spend::moment(),
         })
+    }
+
+    /// The same for a request of the broker's own, which belongs to no turn.
+    pub(crate) fn with_own_world<R>(
+        &self,
+        secret: SecretUse,
+        judge: impl FnOnce(&World<'_>) -> R,
+    ) -> R {
+        let grants = self.grants.borrow();
+        let ledger = self.ledger.borrow();
+        judge(&World {
+            frozen: self.frozen.get() || self.store.fault().is_some(),
+            grants: &grants,
+            rate: RateState::Open,
+            budget: Budget {
+                rounds: 0,
+                tokens: 0,
+                bytes: 0,
+            },
+            ledger: &ledger,
+            route: &self.config.model.route,
+            reachable: &self.reachable,
+            secret,
+            now: now(),
+            moment: crate::spend::moment(),
+        })
+    }
+
+    /// A secret was found where it must not be: on record, and told to whoever watches.
+    pub(crate) fn alarm(&self, session: Option<SessionId>, hits: &[Hit], place: &str) {
+        let mut named: Vec<String> = hits
+            .iter()
+            .map(|hit| {
+                let kind = if hit.canary { "canary" } else { "secret" };
+                format!("{kind} {} ({:?})", hit.name, hit.encoding)
+            })
+            .collect();
+        named.sort();
+        named.dedup();
+        let what = named.join(", ");
+        crate::clean::log!("alarm: {what} was found in {place}");
+        let _ = self.watchers.send(Tell::Notice {
+            text: format!("alarm: {what} was found in {place}"),
+        });
+        self.note(Note::Alarm {
+            session,
+            what,
+            place: place.to_owned(),
+        });
+    }
+
+    /// A confined process wrote a secret. True where that was once too often.
+    pub(crate) fn wrote_secret(&self, session: SessionId, live: &Live, hits: &[Hit]) -> bool {
+        self.alarm(Some(session), hits, "what the assistant's process wrote");
+        if let Some(turn) = &*live.turn.borrow() {
+            turn.tell(Tell::Notice {
+                text: format!(
+                    "alarm: the assistant's process wrote the secret {}; it was not used",
+                    hits[0].name
+                ),
+            });
+        }
+        live.alarms.set(live.alarms.get() + 1);
+        live.alarms.get() >= ALARMS
     }
 
     /// Notes that the audit chain has grown.
@@ -188,10 +307,28 @@ impl Broker {
 
     /// Writes to the audit chain what is not an effect. A chain that cannot be written is seen by
     /// the next judgement, which refuses.
-    pub(crate) fn note(&self, note: carapace_store::Note) {
+    pub(crate) fn note(&self, note: Note) {
         self.mark_activity();
+        let note = clean_note(note);
         if let Err(error) = self.store.note(note) {
-            eprintln!("the audit chain cannot be written: {error}");
+            crate::clean::log!("the audit chain cannot be written: {error}");
         }
+    }
+}
+
+/// A note is made of words that were cleaned before; should one hold a secret all the same, an alarm
+/// stands in its place.
+fn clean_note(note: Note) -> Note {
+    let hits = match serde_json::to_vec(&note) {
+        Ok(text) => crate::clean::newest().find(&text),
+        Err(_) => Vec::new(),
+    };
+    match hits.first() {
+        None => note,
+        Some(hit) => Note::Alarm {
+            session: None,
+            what: format!("secret {} ({:?})", hit.name, hit.encoding),
+            place: "a line for the audit log, which is left out".to_owned(),
+        },
     }
 }

@@ -1,9 +1,11 @@
 //! What a person is shown of a call: everything, with nothing hidden and nothing that draws.
 
 use carapace_contract::control::QuestionCard;
+use carapace_contract::effects::Effects;
 use carapace_contract::id::Code;
 use carapace_contract::tool::Invocation;
 use carapace_contract::verdict::Reason;
+use carapace_policy::ModelCall;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -109,6 +111,59 @@ pub(crate) fn of(call: &Invocation, code: Code, reasons: &[Reason], expires: i64
         fields,
         reasons: reasons.to_vec(),
         effects: call.effects.clone(),
+        expires,
+        digest: call.digest().to_string(),
+        state: "open".to_owned(),
+        approver: None,
+    }
+}
+
+/// What a person is shown of the use of a secret.
+pub(crate) fn fields_of_model_call(call: &ModelCall) -> Vec<(String, String)> {
+    let text = |text: &str| visible(text);
+    let secret = call.secret.as_ref().map_or("", |secret| secret.as_str());
+    vec![
+        ("secret".to_owned(), text(secret)),
+        ("model".to_owned(), text(&call.model)),
+        (
+            "sent-to".to_owned(),
+            text(call.origin.as_deref().unwrap_or("nowhere")),
+        ),
+        ("bytes".to_owned(), call.bytes.to_string()),
+    ]
+}
+
+/// The card of a question about the use of a secret.
+pub(crate) fn of_model_call(
+    call: &ModelCall,
+    code: Code,
+    reasons: &[Reason],
+    expires: i64,
+) -> QuestionCard {
+    let secret = call.secret.as_ref().map_or("", |secret| secret.as_str());
+    QuestionCard {
+        code,
+        session: call.caller.session,
+        turn: call.caller.turn,
+        tool: QuestionCard::MODEL_CALL
+            .parse()
+            .expect("a name of the line"),
+        title: visible(&format!(
+            "use the secret {secret} for {} in this session",
+            call.model
+        )),
+        fields: fields_of_model_call(call),
+        reasons: reasons.to_vec(),
+        effects: Effects {
+            egress: vec!["the conversation".to_owned()],
+            recipients: call
+                .origin
+                .iter()
+                .chain([&call.model])
+                .map(|to| visible(to))
+                .collect(),
+            ..call.effects().clone()
+        },
         expires,
         digest: call.digest().to_string(),
         state: "open".to_owned(),

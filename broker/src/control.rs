@@ -3,10 +3,12 @@
 
 use crate::broker::{Broker, now};
 use crate::turn::{self, Turn};
-use crate::{approval, tools};
-use carapace_contract::control::{Ask, MAX_TEXT, Tell, ToolRow};
-use carapace_contract::id::{GroupId, SessionId, TurnId};
-use carapace_contract::model::Message;
+use crate::{approval, clean, secrets, tools};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use carapace_contract::control::{Ask, MAX_PIECE, MAX_TEXT, Tell, ToolRow};
+use carapace_contract::id::{Digest, GroupId, SessionId, TurnId};
+use carapace_contract::model::{Attachment, MAX_ATTACHMENT, MAX_ATTACHMENTS, MediaType, Message};
 use carapace_contract::verdict::Decision;
 use carapace_ipc_proto::broker_link::{self, Peer};
 use carapace_ipc_proto::limits;
@@ -41,7 +43,7 @@ pub(crate) fn listen(broker: Rc<Broker>, listener: OwnedFd) -> io::Result<()> {
                 continue;
             }
             let Some(approver) = approver(&stream) else {
-                eprintln!("a connection of another user was refused");
+                crate::clean::log!("a connection of another user was refused");
                 continue;
             };
             let (broker, open) = (Rc::clone(&broker), Rc::clone(&open));
@@ -54,6 +56,7 @@ pub(crate) fn listen(broker: Rc<Broker>, listener: OwnedFd) -> io::Result<()> {
                     sender,
                     following: None,
                     turn: None,
+                    uploads: Uploads::default(),
                 };
                 connection.serve(receiver).await;
                 open.set(open.get() - 1);
@@ -80,6 +83,20 @@ struct Connection {
     sender: broker_link::Sender,
     following: Option<broadcast::Receiver<Tell>>,
     turn: Option<TurnId>,
+    uploads: Uploads,
+}
+
+/// Files that were handed over on a connection and belong to no message yet.
+#[derive(Default)]
+struct Uploads {
+    open: Vec<u8>,
+    whole: Vec<(Attachment, Vec<u8>)>,
+}
+
+struct NewMessage {
+    text: String,
+    route: Option<String>,
+    attachments: Vec<Digest>,
 }
 
 type Refused = (&'static str, String);
@@ -135,6 +152,12 @@ impl Connection {
         let Ok(text) = serde_json::to_vec(tell) else {
             return false;
         };
+        let (text, hits) = clean::json_bytes(text);
+        // An alarm is itself a notice to whoever watches: one about it would be followed by the next.
+        if !hits.is_empty() && !matches!(tell, Tell::Notice { .. }) {
+            self.broker
+                .alarm(None, &hits, "what was to be shown to the owner");
+        }
         if text.len() > limits::FRAME {
             let short = Tell::Failed {
                 code: "too-large".to_owned(),
@@ -200,6 +223,10 @@ impl Connection {
 
     async fn answer(&mut self, ask: Ask) -> Result<bool, Refused> {
         let broker = Rc::clone(&self.broker);
+        let ask = match secrets::answer(&broker, ask, &self.approver).await? {
+            Ok(tell) => return Ok(self.tell(&tell).await),
+            Err(other) => other,
+        };
         let tell = match ask {
             Ask::Status {} => status(&broker).await?,
             Ask::Sessions {} => Tell::Sessions {
@@ -218,7 +245,29 @@ impl Connection {
                 session,
                 turn,
                 text,
-            } => return self.send(session, turn, text).await,
+                route,
+                attachments,
+            } => {
+                let message = NewMessage {
+                    text,
+                    route,
+                    attachments,
+                };
+                return self.send(session, turn, message).await;
+            }
+            Ask::Attach { name, piece, last } => self.attach(name, &piece, last)?,
+            Ask::Usage {} => {
+                let rows = broker.store.spent_by_day(1000).await.map_err(stored)?;
+                let budgets = broker.ledger.borrow().rows(crate::spend::moment());
+                Tell::Spent { budgets, rows }
+            }
+            Ask::Egress { limit } => Tell::Sends {
+                rows: broker
+                    .store
+                    .sends(limit.clamp(1, 1000))
+                    .await
+                    .map_err(stored)?,
+            },
             Ask::ChatAttach { turn } => return self.follow(turn).await,
             Ask::ChatCancel { turn } => {
                 let running = broker.turns.borrow().get(&turn).cloned();
@@ -348,6 +397,18 @@ impl Connection {
                 turn::freeze(&broker, &self.approver).await;
                 Tell::Ok {}
             }
+            // Answered above.
+            Ask::SecretPut { .. }
+            | Ask::Secrets {}
+            | Ask::SecretRemove { .. }
+            | Ask::SecretTest { .. }
+            | Ask::Unlock { .. }
+            | Ask::Protect { .. }
+            | Ask::LoginBegin { .. }
+            | Ask::LoginFinish { .. }
+            | Ask::Models { .. } => {
+                return Err(("bad-request", "it was answered twice".to_owned()));
+            }
         };
         Ok(self.tell(&tell).await)
     }
@@ -369,14 +430,66 @@ impl Connection {
         }
     }
 
+    /// A piece of a file.
+    fn attach(&mut self, name: String, piece: &str, last: bool) -> Result<Tell, Refused> {
+        let uploads = &mut self.uploads;
+        let bytes = BASE64
+            .decode(piece)
+            .map_err(|error| ("bad-piece", format!("a piece is not base64: {error}")))?;
+        let too_large =
+            bytes.len() > MAX_PIECE || uploads.open.len() + bytes.len() > MAX_ATTACHMENT;
+        if too_large || uploads.whole.len() >= MAX_ATTACHMENTS || name.len() > 255 {
+            uploads.open.clear();
+            return Err((
+                "attachment-too-large",
+                format!(
+                    "a message has at most {MAX_ATTACHMENTS} attachments of at most {MAX_ATTACHMENT} bytes"
+                ),
+            ));
+        }
+        uploads.open.extend_from_slice(&bytes);
+        if !last {
+            return Ok(Tell::Ok {});
+        }
+        let bytes = std::mem::take(&mut uploads.open);
+        let media_type = MediaType::of(&bytes).ok_or((
+            "bad-attachment",
+            "it is neither a picture (PNG, JPEG, GIF, WebP) nor a PDF nor plain text".to_owned(),
+        ))?;
+        if clean::newest().contains(&bytes) {
+            return Err((
+                "attachment-with-secret",
+                "it holds a secret of the vault and is not taken".to_owned(),
+            ));
+        }
+        let attachment = Attachment {
+            id: Digest::of(&bytes),
+            media_type,
+            name: crate::card::visible(name.rsplit('/').next().unwrap_or_default()),
+            bytes: bytes.len() as u64,
+        };
+        uploads.whole.push((attachment.clone(), bytes));
+        Ok(Tell::Attached { attachment })
+    }
+
     /// A message: on disk before it is accepted, accepted once.
     async fn send(
         &mut self,
         session: Option<SessionId>,
         id: TurnId,
-        text: String,
+        message: NewMessage,
     ) -> Result<bool, Refused> {
         let broker = Rc::clone(&self.broker);
+        let NewMessage {
+            text,
+            route,
+            attachments,
+        } = message;
+        if let Some(route) = &route {
+            crate::route::candidates(&broker.config, route)
+                .map_err(|error| (error.code(), error.to_string()))?;
+        }
+        let (text, taken_out) = without_keys(text);
         if text.trim().is_empty() || text.len() > MAX_TEXT {
             return Err(("bad-text", format!("a message has 1 to {MAX_TEXT} bytes")));
         }
@@ -402,11 +515,31 @@ impl Connection {
         }
         let is_new = session.is_none();
         let session = session.unwrap_or_else(SessionId::random);
+        let mut described = Vec::new();
+        for wanted in attachments {
+            let (attachment, bytes) = self
+                .uploads
+                .whole
+                .iter()
+                .find(|(attachment, _)| attachment.id == wanted)
+                .cloned()
+                .ok_or((
+                    "no-such-attachment",
+                    format!("the attachment {wanted} was not handed over on this connection"),
+                ))?;
+            broker
+                .store
+                .attach(session, attachment.id, bytes)
+                .await
+                .map_err(stored)?;
+            described.push(attachment);
+        }
         let accepted = broker
             .store
-            .accept(id, session, GroupId::owner(), text)
+            .accept_with(id, session, GroupId::owner(), text, described, route)
             .await
             .map_err(stored)?;
+        self.uploads.whole.clear();
         let session = match accepted {
             Accepted::New => {
                 if is_new {
@@ -441,8 +574,36 @@ impl Connection {
         if !self.tell(&Tell::Accepted { session, turn: id }).await {
             return Ok(false);
         }
+        if let Some(text) = taken_out
+            && !self.tell(&Tell::Notice { text }).await
+        {
+            return Ok(false);
+        }
         self.follow(id).await
     }
+}
+
+/// A message without secrets of the vault and without what looks like a key, and what the person is
+/// told about it. Nothing else has seen the text by then.
+fn without_keys(text: String) -> (String, Option<String>) {
+    let (cleaned, hits) = clean::text(&text);
+    let cleaned = cleaned.into_owned();
+    let (redacted, found) = carapace_scrub::patterns::redact(&cleaned);
+    if hits.is_empty() && found.is_empty() {
+        return (text, None);
+    }
+    let mut kinds: Vec<String> = hits
+        .iter()
+        .map(|hit| format!("the secret {}", hit.name))
+        .collect();
+    kinds.extend(found.iter().map(|found| format!("a key ({})", found.kind)));
+    kinds.sort();
+    kinds.dedup();
+    let words = format!(
+        "{} was taken out of your message before anything else saw it; `carapace auth api-key` stores a key, and one that was pasted anywhere else should be changed",
+        kinds.join(", ")
+    );
+    (redacted.into_owned(), Some(words))
 }
 
 /// The next event; never where nothing is followed; `None` where some were missed.
@@ -493,6 +654,8 @@ async fn status(broker: &Broker) -> Result<Tell, Refused> {
         unknown: counts.unknown,
         audit: counts.audit,
         frozen: broker.frozen.get(),
+        vault: broker.keeper.state().to_owned(),
+        resting: broker.breakers.resting(std::time::Instant::now()),
         violations: broker.violations.get(),
     })
 }

@@ -7,13 +7,13 @@
 use crate::answer::Asked;
 use crate::mind::Gone;
 use crate::turn::News;
-use crate::{approval, broker, card, violation};
+use crate::{approval, broker, card, clean, violation};
 use carapace_contract::control::Tell;
 use carapace_contract::id::{Digest, EffectId, ToolName};
 use carapace_contract::tool::{Invocation, Place, Tool};
 use carapace_ipc_proto::Claim;
 use carapace_ipc_proto::error::{Code, ErrorWord};
-use carapace_policy::{Judgement, Refusal, judge};
+use carapace_policy::{Judgement, Refusal, SecretUse, judge};
 use carapace_store::{EffectState, KnownEffect, Note, Recorded, StoreError};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -88,7 +88,7 @@ async fn never_begun(asked: &Asked, recorded: &Recorded<Invocation>) -> ErrorWor
         .finish(call.effect, outward, EffectState::Failed, Some(result))
         .await
     {
-        eprintln!("the end of a call was not kept: {error}");
+        crate::clean::log!("the end of a call was not kept: {error}");
     }
     word
 }
@@ -247,11 +247,12 @@ pub(crate) async fn known(asked: &Asked) -> Result<Option<KnownEffect>, ErrorWor
 }
 
 fn authorize(asked: &Asked, about: &Invocation, claim: Claim<Invocation>) -> Judgement<Invocation> {
-    let judgement = asked
-        .broker
-        .with_world(&asked.live, asked.turn.budget(), |world| {
-            judge(claim, world)
-        });
+    let judgement =
+        asked
+            .broker
+            .with_world(&asked.live, &asked.turn, &[], SecretUse::Free, |world| {
+                judge(claim, world)
+            });
     match &judgement {
         Judgement::Refuse(refusal) => {
             note_refusal(asked, about.effect, about.tool.as_str(), refusal)
@@ -282,6 +283,7 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
         },
     };
     let millis = started.elapsed().as_millis() as u64;
+    let outcome = without_secrets(asked, outcome);
     let result = match &outcome {
         Ok(text) => json!({ "ok": text }),
         Err(error) => json!({ "error": error }),
@@ -314,10 +316,34 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
     outcome
 }
 
+/// What a tool gave, without secrets: what stands in a file of the owner's goes to nobody.
+fn without_secrets(asked: &Asked, outcome: Result<String, ErrorWord>) -> Result<String, ErrorWord> {
+    let scrubber = clean::newest();
+    let text = match &outcome {
+        Ok(text) => text,
+        Err(error) => &error.message,
+    };
+    let (cleaned, hits) = scrubber.text(text);
+    if hits.is_empty() {
+        return outcome;
+    }
+    let cleaned = cleaned.into_owned();
+    asked
+        .broker
+        .alarm(Some(asked.session), &hits, "the result of a tool");
+    match outcome {
+        Ok(_) => Ok(cleaned),
+        Err(error) => Err(ErrorWord {
+            message: cleaned,
+            ..error
+        }),
+    }
+}
+
 /// Keeps the row of a refused call, so that `carapace effects` shows it.
 async fn keep_refusal(asked: &Asked, call: &Invocation) {
     if let Err(error) = asked.broker.store.judged(call, false).await {
-        eprintln!("a refusal was not kept in the list of effects: {error}");
+        crate::clean::log!("a refusal was not kept in the list of effects: {error}");
     }
 }
 
@@ -389,7 +415,7 @@ pub(crate) fn refusal_word(stage: u8, refusal: &Refusal) -> ErrorWord {
 
 /// A store that fails means no. The cause stays here.
 pub(crate) fn store_word(error: &StoreError) -> ErrorWord {
-    eprintln!("the store: {error}");
+    crate::clean::log!("the store: {error}");
     ErrorWord::new(
         Code::Unauthorized,
         6,

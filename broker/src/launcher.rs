@@ -118,7 +118,7 @@ impl Launcher {
     fn order(&self, order: &Order) -> bool {
         let sent = send(&*self.link, &order.encode(), SendFlags::NOSIGNAL);
         if let Err(error) = &sent {
-            eprintln!("an order to the supervisor was not taken: {error}");
+            crate::clean::log!("an order to the supervisor was not taken: {error}");
         }
         sent.is_ok()
     }
@@ -139,7 +139,13 @@ pub(crate) async fn launch(broker: &Broker, kind: Kind) -> Result<Launched, Fail
         }
         tried += 1;
         match broker.launcher.launch(kind).await {
-            Err(Failure::Limit) if tried < TRIES => broker.hibernate(0),
+            Err(Failure::Limit) if tried < TRIES => match kind {
+                Kind::Worker | Kind::Hands => broker.hibernate(0),
+                // No session has to go for these; the ones before end by themselves.
+                Kind::Resolver | Kind::Secret(_) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                }
+            },
             Err(Failure::Cage | Failure::SelfCheck | Failure::Attestation) if tried < TRIES => {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
@@ -215,7 +221,7 @@ impl Notices {
         {
             Ok((frame, channel)) => Notice::decode(&frame).map(|notice| (notice, channel)),
             Err(error) => {
-                eprintln!("the launch link ended: {error}");
+                crate::clean::log!("the launch link ended: {error}");
                 None
             }
         }

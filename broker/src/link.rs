@@ -6,7 +6,7 @@
 use carapace_ipc_proto::broker_link;
 use carapace_ipc_proto::limits;
 use carapace_ipc_proto::link::LinkError;
-use carapace_ipc_proto::words::Word;
+use carapace_ipc_proto::words::{Part, Reply, Word};
 use std::rc::Rc;
 use tokio::sync::{mpsc, watch};
 
@@ -45,7 +45,7 @@ impl Wire {
 
     /// Queues a word, in parts where it is long. False once the process does not take any more.
     pub(crate) async fn say(&self, word: Word) -> bool {
-        for frame in word.frames() {
+        for frame in clean(word).frames() {
             if self.queue.send(frame).await.is_err() {
                 return false;
             }
@@ -61,5 +61,23 @@ impl Wire {
             // The writer ended without a fault: nobody speaks to this process any more.
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// A word without secrets: whatever comes this way was cleaned before; this is the last look.
+fn clean(word: Word) -> Word {
+    let json = |reply: Reply| Reply {
+        json: crate::clean::json_bytes(reply.json).0,
+        ..reply
+    };
+    match word {
+        Word::Turn(part) => Word::Turn(Part {
+            json: crate::clean::json_bytes(part.json).0,
+            ..part
+        }),
+        Word::Result(reply) => Word::Result(json(reply)),
+        Word::Error(reply) => Word::Error(json(reply)),
+        // Deltas went through a stream of their own; the rest carries nothing from outside.
+        other => other,
     }
 }

@@ -85,6 +85,10 @@ pub(crate) struct Turn {
     pub(crate) group: GroupId,
     /// What the owner wrote, from the broker's own record.
     pub(crate) text: String,
+    /// Where the message came in.
+    pub(crate) channel: String,
+    /// Which model answers.
+    route: RefCell<String>,
     limits: Budget,
     progress: RefCell<Progress>,
     under_way: RefCell<HashMap<CallKey, UnderWay>>,
@@ -108,6 +112,8 @@ pub(crate) fn resume(broker: &Rc<Broker>, row: TurnRow) -> Rc<Turn> {
         session: row.session,
         group: row.group,
         text: row.text,
+        channel: "console".to_owned(),
+        route: RefCell::new(broker.config.model.route.clone()),
         limits: Budget {
             rounds: limits.rounds,
             tokens: limits.turn_tokens,
@@ -152,6 +158,19 @@ async fn run(
     let broken = |what: &str| (TurnEnd::Failed, what.to_owned());
     let mut spent = 0;
     let mut lost = 0;
+    match broker.store.route(turn.session).await {
+        Ok(None) => {}
+        Ok(Some(route)) => *turn.route.borrow_mut() = route,
+        Err(error) => {
+            crate::clean::log!("the route of a session was not read: {error}");
+            return broken("the turn cannot be read from the record");
+        }
+    }
+    if let Err(error) = crate::route::candidates(&broker.config, &turn.route()) {
+        return broken(&format!(
+            "the model of this session cannot be asked: {error}"
+        ));
+    }
     loop {
         match broker.store.start_turn(turn.id).await {
             Ok(Some(attempt)) if attempt <= STARTS && lost < ATTEMPTS => {
@@ -164,7 +183,7 @@ async fn run(
             }
             Ok(None) => return broken("the turn has ended already"),
             Err(error) => {
-                eprintln!("a turn was not started: {error}");
+                crate::clean::log!("a turn was not started: {error}");
                 return broken("the turn cannot be put on record");
             }
         }
@@ -276,7 +295,7 @@ async fn turn_word(broker: &Broker, turn: &Turn) -> Result<Word, String> {
         .transcript(turn.session)
         .await
         .map_err(|error| {
-            eprintln!("a transcript cannot be read: {error}");
+            crate::clean::log!("a transcript cannot be read: {error}");
             "the conversation cannot be read".to_owned()
         })?;
     let tools: Vec<Value> = broker
@@ -336,7 +355,7 @@ async fn close(broker: &Rc<Broker>, turn: &Rc<Turn>, end: TurnEnd, text: String)
                 });
             }
         }
-        Err(error) => eprintln!("open questions of a turn were not closed: {error}"),
+        Err(error) => crate::clean::log!("open questions of a turn were not closed: {error}"),
     }
     match broker
         .store
@@ -349,7 +368,7 @@ async fn close(broker: &Rc<Broker>, turn: &Rc<Turn>, end: TurnEnd, text: String)
             end: end_word(end).to_owned(),
         }),
         Err(error) => {
-            eprintln!("the end of a turn was not kept, it will be taken up again: {error}")
+            crate::clean::log!("the end of a turn was not kept, it will be taken up again: {error}")
         }
     }
     turn.tell(Tell::Done {
@@ -429,6 +448,17 @@ impl Turn {
         });
     }
 
+    /// Which model answers: `offline`, `PROVIDER:MODEL` or a route's name.
+    pub(crate) fn route(&self) -> String {
+        self.route.borrow().clone()
+    }
+
+    /// Gives back what was reserved for a model call that never reached a model.
+    pub(crate) fn give_back(&self, tokens: u64) {
+        let mut progress = self.progress.borrow_mut();
+        progress.tokens = progress.tokens.saturating_sub(tokens);
+    }
+
     /// What is left for model calls.
     pub(crate) fn budget(&self) -> Budget {
         let progress = self.progress.borrow();
@@ -457,6 +487,8 @@ impl Turn {
         }
         progress.usage.input += answer.usage.input;
         progress.usage.output += answer.usage.output;
+        progress.usage.cache_read += answer.usage.cache_read;
+        progress.usage.cache_write += answer.usage.cache_write;
     }
 
     /// The model answered.
@@ -614,18 +646,18 @@ impl Turn {
             .filter(|answer| !answer.tool_calls.is_empty());
         for (round, answer) in with_calls.enumerate() {
             messages.push(Message {
-                role: Role::Assistant,
-                content: answer.text.clone(),
                 tool_calls: answer.tool_calls.clone(),
-                tool_call_id: None,
+                thinking: answer.thinking.clone(),
+                ..Message::text(Role::Assistant, answer.text.clone())
             });
             for (index, call) in answer.tool_calls.iter().enumerate() {
                 let result = progress.results.get(&format!("t{round}.{index}"));
                 messages.push(Message {
-                    role: Role::Tool,
-                    content: result.cloned().unwrap_or_else(|| "not done".to_owned()),
-                    tool_calls: Vec::new(),
                     tool_call_id: Some(call.id.clone()),
+                    ..Message::text(
+                        Role::Tool,
+                        result.cloned().unwrap_or_else(|| "not done".to_owned()),
+                    )
                 });
             }
         }
@@ -644,6 +676,7 @@ pub(crate) async fn freeze(broker: &Rc<Broker>, approver: &str) {
     if broker.frozen.replace(true) {
         return;
     }
+    broker.egress.stop();
     broker.note(Note::Panic {
         approver: approver.to_owned(),
     });
@@ -661,7 +694,7 @@ pub(crate) async fn freeze(broker: &Rc<Broker>, approver: &str) {
         live.hands.end(broker);
     }
     if let Err(error) = broker.store.void_all().await {
-        eprintln!("open questions were not closed: {error}");
+        crate::clean::log!("open questions were not closed: {error}");
     }
 }
 

@@ -9,7 +9,7 @@ use carapace_store::Note;
 pub(crate) fn punish(broker: &Broker, session: SessionId, worker: WorkerId, what: &str) {
     broker.launcher.kill(worker);
     broker.violations.set(broker.violations.get() + 1);
-    eprintln!("violation by {worker}: {what}");
+    crate::clean::log!("violation by {worker}: {what}");
     broker.note(Note::Violation {
         session: Some(session),
         worker,

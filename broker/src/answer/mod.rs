@@ -1,10 +1,13 @@
 //! Answers to what a confined process asks: one file per request, named as the asking side names it.
 
+mod attempt;
 mod complete;
 mod invoke;
 mod list;
 mod report;
 mod say;
+
+pub(crate) use complete::Ask;
 
 use crate::broker::{Broker, Live};
 use crate::link::Wire;
@@ -67,6 +70,15 @@ pub(crate) async fn answer(
         Topic::Say => say::answer(&asked, arguments),
         Topic::Report => report::answer(&asked, arguments),
     }
+}
+
+/// What a confined process is told that wrote a secret. Not which: it could try out values.
+pub(crate) fn holds_secret() -> ErrorWord {
+    ErrorWord::new(
+        Code::Unauthorized,
+        3,
+        "the request holds something that must not be in it",
+    )
 }
 
 /// The word that carries an answer.
