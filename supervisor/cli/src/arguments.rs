@@ -1,12 +1,13 @@
 //! The command line: one struct per subcommand, parsed once into values that cannot be wrong.
 
 use crate::command::{
-    approvals, audit, cage, chat, completions, config, doctor, effects, grants, logs, sandbox,
-    start, why,
+    approvals, audit, auth, cage, chat, completions, config, doctor, effects, egress, grants, logs,
+    models, sandbox, setup, start, why,
 };
 use crate::failure::Exit;
 use crate::screen;
-use clap::error::ErrorKind;
+use crate::secret::paste;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  carapace setup                         choose a model and store its key
   carapace chat                          talk to the assistant (starts carapace if it is not running)
   carapace chat \"list the files here\"    one question, for scripts; exit status 0 means answered
   carapace status                        processes, cage, model, open questions
@@ -39,6 +41,17 @@ Exit status: 0 done, 1 failed, 2 usage, 3 not running (start: runs already), 4 t
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Choose a model, store its key, protect the vault: step by step
+    Setup(setup::Args),
+    /// Keys, logins and the vault that keeps them
+    Auth(auth::Args),
+    /// What the providers offer
+    Models(models::Args),
+    /// What was spent on models, and what is left
+    #[command(after_help = "Example:\n  carapace usage\n  carapace usage --json | jq .budgets")]
+    Usage,
+    /// Where did my data go: every request that left this machine
+    Egress(egress::Args),
     /// Start carapace
     Start(start::Args),
     /// Stop carapace, after what is under way was written down
@@ -110,17 +123,39 @@ pub(crate) fn parse() -> Result<Arguments, Exit> {
             .take_while(|one| one != "--")
             .any(|one| one == "--json")
         {
-            let message = error.to_string();
+            let message = without_keys(&error);
             screen::print_json(&serde_json::json!({"error": {
                 "code": "usage",
                 "message": message.trim().trim_start_matches("error: "),
                 "remedy": "`carapace --help` shows what there is",
             }}));
         } else {
-            screen::aside(&error.to_string());
+            screen::aside(&without_keys(&error));
         }
         Exit::Usage
     })
+}
+
+/// What is wrong with the command line. What looks like a key is left out, and in place of a name or
+/// a place of a secret everything is: people put the secret itself there.
+fn without_keys(error: &clap::Error) -> String {
+    let of_secrets = std::env::args_os().any(|one| one == "auth");
+    let mut text = error.to_string();
+    for kind in [
+        ContextKind::InvalidValue,
+        ContextKind::InvalidArg,
+        ContextKind::InvalidSubcommand,
+    ] {
+        let Some(ContextValue::String(value)) = error.get(kind) else {
+            continue;
+        };
+        let is_value =
+            kind == ContextKind::InvalidValue && error.kind() == ErrorKind::ValueValidation;
+        if !value.is_empty() && (paste::shows_a_key(value) || (of_secrets && is_value)) {
+            text = text.replace(value.as_str(), "…");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -8,11 +8,14 @@ use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Until the broker has answered a plain question. It may be starting anew, which takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Until a frame is written.
 const WRITE: Duration = Duration::from_secs(5);
+/// Room for a request: a secret of the largest size with every character escaped, or a piece of a file.
+const BODY: usize = 512 * 1024;
 
 /// Why the broker could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +30,7 @@ pub(crate) enum BrokerError {
     #[error("asking the broker: {0}")]
     Link(LinkError),
     /// No answer in time.
-    #[error("asking the broker: no answer within {} s", PATIENCE.as_secs())]
+    #[error("asking the broker: no answer in time")]
     Silent,
     /// An answer that is none of the known.
     #[error("asking the broker: its answer cannot be read: {0}")]
@@ -136,7 +139,9 @@ impl Speaker {
     /// # Errors
     /// The link ended.
     pub(crate) fn say(&mut self, ask: &Ask) -> Result<(), BrokerError> {
-        let body = serde_json::to_vec(ask).map_err(BrokerError::Unclear)?;
+        // It may hold a secret: the text is never moved to a larger place, and is zeroed.
+        let mut body = Zeroizing::new(Vec::with_capacity(BODY));
+        serde_json::to_writer(&mut *body, ask).map_err(BrokerError::Unclear)?;
         self.0.send(&body).map_err(BrokerError::Link)
     }
 }
@@ -160,7 +165,15 @@ impl Listener {
 /// # Errors
 /// As [`connect`]; [`BrokerError::Failed`] where the broker says no.
 pub(crate) fn ask(home: &Home, ask: &Ask) -> Result<Tell, BrokerError> {
-    let mut connection = connect(home, Some(PATIENCE))?;
+    ask_within(home, ask, PATIENCE)
+}
+
+/// As [`ask`], for what takes longer: a call of a provider, a passphrase that is stretched.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn ask_within(home: &Home, ask: &Ask, patience: Duration) -> Result<Tell, BrokerError> {
+    let mut connection = connect(home, Some(patience))?;
     connection.speaker.say(ask)?;
     match connection.listener.hear()? {
         Tell::Failed { code, message } => Err(BrokerError::failed(code, &message)),

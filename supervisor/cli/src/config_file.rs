@@ -137,6 +137,19 @@ pub(crate) fn set(home: &Home, changes: &[(String, String)]) -> Result<(), Confi
     })
 }
 
+/// Puts an earlier text back.
+///
+/// # Errors
+/// [`ConfigFileError::Io`]
+pub(crate) fn restore(home: &Home, text: &str) -> Result<(), ConfigFileError> {
+    let path = home.config();
+    files::replace(&path, text.as_bytes()).map_err(|cause| ConfigFileError::Io {
+        step: "writing",
+        path,
+        cause,
+    })
+}
+
 /// Pure: the text after the changes, comments kept, valid as a whole.
 fn change(text: &str, changes: &[(String, String)]) -> Result<String, ConfigFileError> {
     let document: DocumentMut = text
@@ -217,7 +230,10 @@ fn check_known(key: &str, known: &Value) -> Result<(), ConfigFileError> {
     {
         ["providers", _] => true,
         ["providers", _, field] => PROVIDER_FIELDS.contains(field),
-        ["grants"] => true,
+        ["routes", _] => true,
+        ["routes", _, field] => ROUTE_FIELDS.contains(field),
+        ["grants" | "prices" | "budgets"] => true,
+        ["network", "ca-pem" | "proxy" | "private-origins"] => true,
         path => path
             .iter()
             .try_fold(known, |here, part| here.get(part))
@@ -230,7 +246,18 @@ fn check_known(key: &str, known: &Value) -> Result<(), ConfigFileError> {
     }
 }
 
-const PROVIDER_FIELDS: [&str; 4] = ["kind", "base-url", "first-byte-ms", "deadline-ms"];
+const PROVIDER_FIELDS: [&str; 9] = [
+    "kind",
+    "base-url",
+    "secret",
+    "auth",
+    "region",
+    "thinking-tokens",
+    "oauth",
+    "first-byte-ms",
+    "deadline-ms",
+];
+const ROUTE_FIELDS: [&str; 3] = ["models", "first-byte-ms", "deadline-ms"];
 
 fn unknown(key: &str, whole: &Value) -> ConfigFileError {
     let mut all = Vec::new();
@@ -355,12 +382,10 @@ mod tests {
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
         let changed = change(DEFAULT_TEXT, &changes).unwrap();
         let config = Config::parse(&changed).unwrap();
-        assert_eq!(
-            config.route().map(|(name, _, model)| (name, model)),
-            Some(("local", "llama3.2"))
-        );
+        let found = config.candidates(&config.model.route).unwrap();
+        assert_eq!(found[0].0.to_string(), "local:llama3.2");
         assert!(matches!(
-            change(DEFAULT_TEXT, &changes[..1]),
+            change(DEFAULT_TEXT, &changes[2..]),
             Err(ConfigFileError::Change { .. })
         ));
         let inline = "{kind=\"openai-compatible\", base-url=\"http://127.0.0.1:1/v1\"}";

@@ -69,8 +69,9 @@ pub(crate) struct Failure {
     remedy: String,
 }
 
-/// Between message and remedy in the texts of the other crates.
-const REMEDY_MARK: &str = "\n  remedy: ";
+/// Between message and remedy in the texts of the other crates. A text that was quoted by another has
+/// a space where its line end was.
+const REMEDY_MARKS: [&str; 2] = ["\n  remedy: ", "   remedy: "];
 
 impl<E: Explain> From<E> for Failure {
     fn from(error: E) -> Self {
@@ -104,18 +105,29 @@ impl Failure {
         &self.message
     }
 
+    /// Whether the person stopped it.
+    pub(crate) fn is_stop(&self) -> bool {
+        self.exit == Exit::Cancelled
+    }
+
+    /// Its stable code.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
     /// What can be done about it.
     pub(crate) fn remedy(&self) -> &str {
         &self.remedy
     }
 }
 
-/// Parts a text of another crate into what is wrong and what to do.
+/// Parts a text of another crate into what is wrong and what to do. Of several remedies the innermost
+/// comes first, which knows most.
 pub(crate) fn split_remedy(text: &str) -> (String, String) {
-    match text.split_once(REMEDY_MARK) {
-        Some((message, remedy)) => (message.trim_end().to_owned(), remedy.trim().to_owned()),
-        None => (text.trim_end().to_owned(), String::new()),
-    }
+    let text = text.replace(REMEDY_MARKS[1], REMEDY_MARKS[0]);
+    let mut parts = text.split(REMEDY_MARKS[0]).map(str::trim);
+    let message = parts.next().unwrap_or_default().to_owned();
+    (message, parts.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
@@ -127,5 +139,7 @@ mod tests {
         let (message, remedy) = split_remedy("a: b\n  remedy: do c");
         assert_eq!((message.as_str(), remedy.as_str()), ("a: b", "do c"));
         assert_eq!(split_remedy("only this").1, "");
+        let (message, remedy) = split_remedy("a: b   remedy: do c\n  remedy: do d");
+        assert_eq!((message.as_str(), remedy.as_str()), ("a: b", "do c; do d"));
     }
 }

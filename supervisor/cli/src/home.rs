@@ -13,6 +13,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The vault's file in the state folder.
+const VAULT: &str = "vault";
 
 /// Why there is no home to work with.
 #[derive(Debug, thiserror::Error)]
@@ -237,6 +241,7 @@ fn make(home: &Home, made: &mut Vec<PathBuf>) -> Result<(), HomeError> {
     for folder in [
         home.root().to_owned(),
         home.anchor(),
+        home.key_dir(),
         home.state(),
         home.run(),
         home.logs(),
@@ -267,6 +272,7 @@ fn make(home: &Home, made: &mut Vec<PathBuf>) -> Result<(), HomeError> {
             Err(cause) => return Err(HomeError::Make { path, cause }),
         }
     }
+    make_vault_key(home, made)?;
     let keys = [
         home.audit_first_key(),
         home.state().join(audit::key::KEY_FILE),
@@ -279,6 +285,43 @@ fn make(home: &Home, made: &mut Vec<PathBuf>) -> Result<(), HomeError> {
         }
     }
     Ok(created?)
+}
+
+/// The key that opens the vault without a passphrase. Not where there is a vault already: that one
+/// is kept in another way, and this key would open nothing.
+fn make_vault_key(home: &Home, made: &mut Vec<PathBuf>) -> Result<(), HomeError> {
+    let path = home.vault_key();
+    if home.state().join(VAULT).exists() {
+        return Ok(());
+    }
+    let failed = |cause| HomeError::Make {
+        path: path.clone(),
+        cause,
+    };
+    let key = vault_key_text().map_err(failed)?;
+    match files::create(&path, key.as_bytes()) {
+        Ok(true) => made.push(path),
+        Ok(false) => {}
+        Err(cause) => return Err(failed(cause)),
+    }
+    Ok(())
+}
+
+/// A fresh key of the vault as its file has it: 64 hexadecimal digits and a line feed.
+///
+/// # Errors
+/// The kernel gives no random bytes.
+pub(crate) fn vault_key_text() -> io::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut text = Zeroizing::new(String::with_capacity(65));
+    for byte in bytes.iter() {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
+    text.push('\n');
+    Ok(text)
 }
 
 fn above(path: &Path) -> PathBuf {

@@ -14,9 +14,12 @@ mod failure;
 mod files;
 mod home;
 mod model_servers;
+mod person;
 mod screen;
+mod secret;
 mod signals;
 mod supervisor;
+mod vault_door;
 
 use std::process::ExitCode;
 

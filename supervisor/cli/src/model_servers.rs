@@ -5,8 +5,9 @@
 //! there is no body framing to get wrong. HTTP clients that fit have time limits in whole seconds.
 
 use crate::command::Context;
+use crate::command::auth::provider;
 use crate::failure::{Exit, Explain, Failure};
-use crate::{config_file, screen, supervisor};
+use crate::{config_file, screen};
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, IsTerminal, Read, Write};
@@ -54,7 +55,7 @@ impl fmt::Display for Offer {
 
 impl Offer {
     /// The changes of the configuration that use its first model.
-    fn changes(&self) -> Vec<(String, String)> {
+    pub(crate) fn changes(&self) -> Vec<(String, String)> {
         let quoted = |text: &str| toml_edit::Value::from(text).to_string();
         vec![
             (
@@ -190,10 +191,7 @@ pub(crate) fn take_named(context: &Context, words: &str) -> Result<(), Failure> 
 }
 
 fn take(context: &Context, offer: &Offer) -> Result<(), Failure> {
-    config_file::set(&context.home, &offer.changes())?;
-    if supervisor::status(&context.home)?.is_some() {
-        supervisor::reload(&context.home)?;
-    }
+    provider::change(context, &offer.changes())?;
     let model = screen::neutral::line(&offer.models[0]);
     if context.json {
         screen::print_json(&serde_json::json!({"route": format!("local:{}", offer.models[0])}));

@@ -404,6 +404,7 @@ pub(crate) fn start(home: &Home, manner: Manner) -> Result<Child, SupervisorErro
     let path = PathBuf::from(command.get_program());
     let mut child = command
         .stdin(Stdio::null())
+        .env_remove(crate::vault_door::VARIABLE)
         .spawn()
         .map_err(|cause| SupervisorError::Program { path, cause })?;
     drop(write);

@@ -5,6 +5,9 @@ use carapace_contract::verdict::Decision;
 
 /// Below a frame.
 pub(crate) const CHOICES: &str = "allow once [o] / this session [s] / always exactly this [a] / deny [d] / deny with a note [n]: ";
+/// Below the frame of what cannot be allowed for good.
+pub(crate) const CHOICES_FOR_NOW: &str =
+    "allow once [o] / this session [s] / deny [d] / deny with a note [n]: ";
 /// The longest note, in bytes; the broker takes no longer one.
 pub(crate) const NOTE: usize = 1_000;
 
@@ -21,13 +24,13 @@ pub(crate) enum Choice {
     Nothing,
 }
 
-/// Reads one line.
-pub(crate) fn choice(typed: &str) -> Choice {
+/// Reads one line. `may_last`: whether the question can be allowed for good.
+pub(crate) fn choice(typed: &str, may_last: bool) -> Choice {
     let words: Vec<&str> = typed.split_whitespace().collect();
     match words.as_slice() {
         ["o" | "once"] => Choice::Answer(Decision::Once),
         ["s" | "session"] => Choice::Answer(Decision::Session),
-        ["a" | "always"] => Choice::Answer(Decision::Always),
+        ["a" | "always"] if may_last => Choice::Answer(Decision::Always),
         ["d" | "deny"] => Choice::Answer(Decision::Deny),
         ["n" | "note"] => Choice::WithNote,
         ["/approve" | "/deny", ..] => named(typed)
@@ -72,6 +75,7 @@ mod tests {
 
     #[test]
     fn only_the_words_of_the_prompt_count() {
+        let choice = |typed| choice(typed, true);
         assert_eq!(choice(" o "), Choice::Answer(Decision::Once));
         assert_eq!(choice("always"), Choice::Answer(Decision::Always));
         assert_eq!(choice("n"), Choice::WithNote);
@@ -93,7 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_last_is_not_allowed_for_good() {
+        for typed in ["a", "always"] {
+            assert_eq!(choice(typed, false), Choice::Nothing);
+        }
+        assert_eq!(choice("s", false), Choice::Answer(Decision::Session));
+        assert!(!CHOICES_FOR_NOW.contains("[a]"));
+    }
+
+    #[test]
     fn an_answer_may_name_its_question() {
+        let choice = |typed| choice(typed, true);
         let code: Code = "k7m2qd".parse().unwrap();
         assert_eq!(
             choice("/approve K7M2QD"),

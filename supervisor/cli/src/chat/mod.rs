@@ -5,6 +5,7 @@
 //! goes on, and an answer given elsewhere ends the question here.
 
 mod answer;
+pub(crate) mod attach;
 mod keys;
 mod repl;
 mod stream;

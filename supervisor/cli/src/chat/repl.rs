@@ -2,16 +2,20 @@
 
 use crate::broker;
 use crate::chat::answer;
+use crate::chat::attach::{self, Attached};
 use crate::chat::{Person, Request, View, follow};
-use crate::command::{Context, approvals, grants, sessions, tools, why};
+use crate::command::{Context, approvals, grants, sessions, tools, usage, why};
+use crate::config_file;
 use crate::failure::{Exit, Explain, Failure};
 use crate::screen;
 use crate::signals::Signals;
 use carapace_contract::control::{Ask, MAX_TEXT, Tell};
 use carapace_contract::id::{SessionId, TurnId};
+use carapace_contract::model::MAX_ATTACHMENTS;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor};
+use std::path::Path;
 
 /// Lines of history that are kept.
 const HISTORY: usize = 1_000;
@@ -21,6 +25,9 @@ Type a message, or
   /new                    begin a new conversation
   /sessions               list the conversations
   /session NUMBER|ID      continue one of them
+  /model ROUTE            which model answers from the next message on
+  /attach FILE            a picture, PDF or text that goes with the next message
+  /usage                  what was spent, and what is left
   /tools                  the tools, and which of them ask
   /rules                  what is done without a question
   /approve CODE [once|session|always]   answer a question
@@ -53,7 +60,9 @@ impl Explain for PromptError {
 /// The terminal fails, or carapace ended.
 pub(crate) fn converse(
     context: &Context,
-    mut session: Option<SessionId>,
+    session: Option<SessionId>,
+    route: Option<String>,
+    files: Vec<Attached>,
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let config = Config::builder()
@@ -67,6 +76,11 @@ pub(crate) fn converse(
     // Without its file there is no history; that is all that is lost.
     let _ = crate::files::create(&history, b"");
     let _ = editor.load_history(&history);
+    let mut next = Next {
+        session,
+        route,
+        files,
+    };
     let mut interrupted = false;
     loop {
         match editor.readline("> ") {
@@ -76,12 +90,14 @@ pub(crate) fn converse(
                 if line.is_empty() {
                     continue;
                 }
-                let _ = editor.add_history_entry(line);
-                let _ = editor.append_history(&history);
+                if keeps(line) {
+                    let _ = editor.add_history_entry(line);
+                    let _ = editor.append_history(&history);
+                }
                 let done = if line.starts_with('/') {
-                    command(context, line, &mut session)
+                    command(context, line, &mut next)
                 } else {
-                    say(context, line, &mut session, signals)
+                    say(context, line, &mut next, signals)
                 };
                 match done {
                     Ok(true) => return Ok(Exit::Done),
@@ -109,12 +125,26 @@ pub(crate) fn converse(
     }
 }
 
-fn say(
-    context: &Context,
-    line: &str,
-    session: &mut Option<SessionId>,
-    signals: &Signals,
-) -> Result<bool, Failure> {
+/// What the next message begins with.
+#[derive(Debug, Default)]
+struct Next {
+    /// The session; `None` for a new one.
+    session: Option<SessionId>,
+    /// The model that answers from then on.
+    route: Option<String>,
+    /// Files that go along.
+    files: Vec<Attached>,
+}
+
+/// Whether a line may stand in the history file: none that is about a key, and none that shows one.
+fn keeps(line: &str) -> bool {
+    const ABOUT: [&str; 6] = ["key", "auth", "secret", "token", "password", "passphrase"];
+    let word = line.split_whitespace().next().unwrap_or_default();
+    let is_about = word.starts_with('/') && ABOUT.iter().any(|about| word.contains(about));
+    !is_about && !crate::secret::paste::shows_a_key(line)
+}
+
+fn say(context: &Context, line: &str, next: &mut Next, signals: &Signals) -> Result<bool, Failure> {
     if line.len() > MAX_TEXT {
         screen::aside(&format!(
             "! a message may have at most {MAX_TEXT} bytes; this one has {}\n",
@@ -123,9 +153,11 @@ fn say(
         return Ok(false);
     }
     let request = Request {
-        session: *session,
+        session: next.session,
         turn: TurnId::random(),
         text: line.to_owned(),
+        route: next.route.clone(),
+        files: next.files.clone(),
     };
     let outcome = follow(
         &context.home,
@@ -134,16 +166,15 @@ fn say(
         &mut View::new(false),
         signals,
     )?;
-    *session = outcome.session.or(*session);
+    next.session = outcome.session.or(next.session);
+    // They went with this message.
+    next.route = None;
+    next.files.clear();
     Ok(false)
 }
 
 /// A line that begins with a slash; true where it means to leave.
-fn command(
-    context: &Context,
-    line: &str,
-    session: &mut Option<SessionId>,
-) -> Result<bool, Failure> {
+fn command(context: &Context, line: &str, next: &mut Next) -> Result<bool, Failure> {
     let (word, rest) = line
         .split_once(char::is_whitespace)
         .map_or((line, ""), |(word, rest)| (word, rest.trim()));
@@ -151,13 +182,49 @@ fn command(
         ("/help", _) => screen::aside(HELP),
         ("/exit" | "/quit", _) => return Ok(true),
         ("/new", _) => {
-            *session = None;
+            next.session = None;
             screen::aside("the next message begins a new conversation\n");
         }
         ("/sessions", _) => {
             sessions::run(context)?;
         }
-        ("/session", which) if !which.is_empty() => *session = Some(continued(context, which)?),
+        ("/session", which) if !which.is_empty() => {
+            next.session = Some(continued(context, which)?);
+        }
+        ("/model", "") => {
+            let config = config_file::load(&context.home)?.1;
+            screen::aside(&format!(
+                "write /model ROUTE; `carapace models` lists them. New conversations begin with {}\n",
+                screen::neutral::line(&config.model.route)
+            ));
+        }
+        ("/model", route) => {
+            // Looked up where routes are written, so that a typo is told before a message is typed.
+            match config_file::load(&context.home)?.1.candidates(route) {
+                Ok(_) => {
+                    next.route = Some(route.to_owned());
+                    screen::aside("it answers from the next message on\n");
+                }
+                Err(problem) => screen::aside(&format!(
+                    "! {}\n",
+                    screen::neutral::line(&problem.to_string())
+                )),
+            }
+        }
+        ("/attach", path) if !path.is_empty() => {
+            let file = attach::read(Path::new(path))?;
+            if next.files.len() == MAX_ATTACHMENTS {
+                return Err(attach::AttachError::TooMany(MAX_ATTACHMENTS + 1).into());
+            }
+            screen::aside(&format!(
+                "{} goes with the next message\n",
+                screen::neutral::line(&file.words())
+            ));
+            next.files.push(file);
+        }
+        ("/usage", _) => {
+            usage::run(context)?;
+        }
         ("/tools", _) => {
             tools::run(context)?;
         }

@@ -1,16 +1,21 @@
 //! The broker's stream during a turn, readable by `poll`.
 
 use crate::broker::{self, BrokerError, Speaker};
+use crate::chat::attach::Attached;
 use carapace_contract::control::{Ask, Tell};
 use carapace_contract::home::Home;
+use carapace_contract::id::Digest;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 /// Tells that wait to be shown; beyond it the broker is read more slowly.
 const WAITING: usize = 1024;
+/// For the broker to take one piece of a file.
+const HAND_OVER: Duration = Duration::from_secs(15);
 
 /// An open stream. Its descriptor is readable when something came.
 pub(crate) struct Stream {
@@ -21,12 +26,20 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Connects and starts to listen.
+    /// Connects, hands these files over and starts to listen. Gives the files' names for the message.
     ///
     /// # Errors
     /// Nothing listens, or the system has no thread or socket to give.
-    pub(crate) fn open(home: &Home) -> Result<Self, BrokerError> {
-        let connection = broker::connect(home, None)?;
+    pub(crate) fn open(
+        home: &Home,
+        files: &[Attached],
+    ) -> Result<(Self, Vec<Digest>), BrokerError> {
+        let mut connection = broker::connect(home, Some(HAND_OVER))?;
+        let ids = files
+            .iter()
+            .map(|file| file.hand_over(&mut connection))
+            .collect::<Result<Vec<_>, _>>()?;
+        connection.socket.set_read_timeout(None)?;
         let mut listener = connection.listener;
         let (wake, mut poke) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
@@ -46,12 +59,13 @@ impl Stream {
                     }
                 }
             })?;
-        Ok(Self {
+        let stream = Self {
             speaker: connection.speaker,
             tells,
             wake,
             socket: connection.socket,
-        })
+        };
+        Ok((stream, ids))
     }
 
     /// Says one thing.

@@ -3,6 +3,7 @@
 
 use crate::broker::BrokerError;
 use crate::chat::answer::{self, Choice};
+use crate::chat::attach::Attached;
 use crate::chat::keys::{Keys, Typed};
 use crate::chat::stream::Stream;
 use crate::chat::view::View;
@@ -33,6 +34,10 @@ pub(crate) struct Request {
     pub(crate) turn: TurnId,
     /// The message.
     pub(crate) text: String,
+    /// Which model answers from now on in this session; unchanged without it.
+    pub(crate) route: Option<String>,
+    /// Files that go along.
+    pub(crate) files: Vec<Attached>,
 }
 
 /// Who answers questions.
@@ -90,7 +95,7 @@ impl Explain for TurnError {
     fn remedy(&self) -> String {
         match self {
             Self::Lost { turn, .. } => format!(
-                "see `carapace status` and `carapace logs`; what was accepted goes on after a start: `carapace chat --attach {turn}`"
+                "see `carapace status` and `carapace logs`; what was accepted goes on after a start: `carapace chat --follow {turn}`"
             ),
             Self::Wait(_) => "mend what the system names and try again".to_owned(),
         }
@@ -217,7 +222,12 @@ impl Turn<'_> {
     }
 
     fn connect(&mut self) -> Result<(), Failure> {
-        let opened = Stream::open(self.home).and_then(|mut stream| {
+        let files: &[Attached] = if self.accepted {
+            &[]
+        } else {
+            &self.request.files
+        };
+        let opened = Stream::open(self.home, files).and_then(|(mut stream, attachments)| {
             let turn = self.request.turn;
             stream.say(&if self.accepted {
                 Ask::ChatAttach { turn }
@@ -226,6 +236,8 @@ impl Turn<'_> {
                     session: self.request.session,
                     turn,
                     text: self.request.text.clone(),
+                    route: self.request.route.clone(),
+                    attachments,
                 }
             })?;
             // A turn may have nothing to tell for long; this is answered at once and shows that the broker is there.
@@ -243,6 +255,8 @@ impl Turn<'_> {
             }
             // At first nothing is lost yet: then it is simply not running.
             Err(error @ BrokerError::NotRunning(_)) if !self.away => Err(error.into()),
+            // A file that is not taken now is not taken later.
+            Err(error @ BrokerError::Failed { .. }) => Err(error.into()),
             Err(error) => self.lose(error),
         }
     }
@@ -413,7 +427,7 @@ impl Turn<'_> {
                 self.open.len()
             ));
         }
-        self.view.choices();
+        self.view.choices(card.may_last());
     }
 
     fn typed(&mut self, line: &str) {
@@ -425,18 +439,29 @@ impl Turn<'_> {
             let note = answer::note(line);
             return self.answer(code, Decision::Deny, (!note.is_empty()).then_some(note));
         }
-        match answer::choice(line) {
+        let may_last = self.may_last(&code);
+        match answer::choice(line, may_last) {
             Choice::Answer(decision) => self.answer(code, decision, None),
             Choice::WithNote => {
                 self.noting = true;
                 self.view.prompt("note for the assistant: ");
             }
-            Choice::Named(code, decision, note) => self.answer(code, decision, note),
-            Choice::Nothing => {
+            Choice::Named(code, decision, note)
+                if decision != Decision::Always || self.may_last(&code) =>
+            {
+                self.answer(code, decision, note)
+            }
+            Choice::Named(..) | Choice::Nothing => {
                 screen::aside("nothing was chosen; ");
-                self.view.choices();
+                self.view.choices(may_last);
             }
         }
+    }
+
+    fn may_last(&self, code: &Code) -> bool {
+        let mut open = self.open.iter();
+        open.find(|card| card.code == *code)
+            .is_none_or(QuestionCard::may_last)
     }
 
     fn answer(&mut self, code: Code, decision: Decision, note: Option<String>) {

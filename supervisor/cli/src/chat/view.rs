@@ -1,13 +1,16 @@
 //! How a turn is shown: on a terminal as it comes, into a pipe as the final text alone, to programs
 //! as one JSON object a line.
 
-use crate::chat::answer::CHOICES;
+use crate::chat::answer::{CHOICES, CHOICES_FOR_NOW};
 use crate::screen::margin::Margin;
 use crate::screen::{self, frame, neutral, time};
 use carapace_contract::control::{QuestionCard, Tell, TurnEnd};
 use carapace_contract::id::EffectId;
 use std::collections::HashMap;
 use std::io::IsTerminal;
+
+const DIM: &str = "\u{1b}[2m";
+const PLAIN: &str = "\u{1b}[0m";
 
 /// Who looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +110,8 @@ impl View {
                     self.prefixed("    ", detail);
                 }
             }
+            // The broker's own choice of model: worth knowing, nothing to do about.
+            Tell::Notice { text } if text.starts_with("switched to ") => self.remark(text),
             Tell::Notice { text } => self.notice(text),
             Tell::Question(card) => self.question(card),
             Tell::Closed { code, state } => self.notice(&format!("question {code}: {state}")),
@@ -126,9 +131,9 @@ impl View {
         ));
     }
 
-    /// What may be typed below a frame.
-    pub(crate) fn choices(&mut self) {
-        self.prompt(CHOICES);
+    /// What may be typed below a frame. `may_last`: whether the question can be allowed for good.
+    pub(crate) fn choices(&mut self, may_last: bool) {
+        self.prompt(if may_last { CHOICES } else { CHOICES_FOR_NOW });
     }
 
     /// Asks for a line.
@@ -146,6 +151,17 @@ impl View {
     pub(crate) fn notice(&mut self, text: &str) {
         self.end_line();
         self.prefixed("! ", text);
+    }
+
+    /// One sentence beside the conversation.
+    fn remark(&mut self, text: &str) {
+        self.end_line();
+        let shown = screen::wrapped("· ", text, self.width);
+        if screen::colour() {
+            screen::aside(&format!("{DIM}{}{PLAIN}\n", shown.trim_end_matches('\n')));
+        } else {
+            screen::aside(&shown);
+        }
     }
 
     /// The stream broke off: what comes next may repeat.

@@ -3,7 +3,7 @@
 use super::Context;
 use super::sessions;
 use super::start::{level, start_if_needed};
-use crate::chat::{Person, Request, View, converse, follow};
+use crate::chat::{Person, Request, View, attach, converse, follow};
 use crate::failure::{Exit, Explain, Failure};
 use crate::signals::Signals;
 use crate::{broker, model_servers, screen, supervisor};
@@ -11,6 +11,7 @@ use carapace_contract::control::{Ask, MAX_TEXT, Tell};
 use carapace_contract::id::{SessionId, TurnId};
 use nix::sys::signal::Signal;
 use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
 
 /// Talk to the assistant.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,8 @@ Examples:
   carapace chat \"list the files here\"         one question; the answer goes to standard output
   echo \"what is in notes.md?\" | carapace chat
   carapace chat --session last \"go on\"
+  carapace chat --model local:llama3.2 \"who are you?\"
+  carapace chat \"what is on this picture?\" --attach photo.png
   carapace chat --json --no-wait \"run uname\"  one JSON object a line; questions are denied at once
 
 Exit status: 0 answered, 1 failed, 5 a question was refused or expired, 6 a limit, 130 stopped")]
@@ -35,9 +38,15 @@ pub(crate) struct Args {
     /// Without a terminal: deny questions at once instead of waiting for an answer from elsewhere
     #[arg(long)]
     no_wait: bool,
+    /// Which model answers from now on in this conversation: PROVIDER:MODEL, a route of [routes], or offline
+    #[arg(long, value_name = "ROUTE")]
+    model: Option<String>,
+    /// A picture, PDF or text that goes with the message; at most 8 of 5 MiB
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
     /// Follow a turn that was sent before, by its id
-    #[arg(long, value_name = "TURN", conflicts_with_all = ["text", "session", "new"])]
-    attach: Option<TurnId>,
+    #[arg(long, value_name = "TURN", conflicts_with_all = ["text", "session", "new", "model", "attach"])]
+    follow: Option<TurnId>,
 }
 
 /// Why a message was not sent.
@@ -89,21 +98,18 @@ impl Explain for ChatError {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let keyboard = io::stdin().is_terminal();
     let converses = args.text.is_none()
-        && args.attach.is_none()
+        && args.follow.is_none()
         && keyboard
         && io::stdout().is_terminal()
         && !context.json;
     // The message first: nothing is started for an empty one.
     let text = match args.text {
-        _ if converses || args.attach.is_some() => String::new(),
+        _ if converses || args.follow.is_some() => String::new(),
         Some(text) => checked(text)?,
         None => checked(from_input()?)?,
     };
-    if start_if_needed(context)? {
-        screen::aside(
-            "carapace: it was not running and has been started; `carapace stop` ends it\n",
-        );
-    }
+    let files = attach::read_all(&args.attach)?;
+    let was_started = start_if_needed(context)?;
     if converses {
         model_servers::offer(context)?;
     }
@@ -113,8 +119,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         None => None,
     };
     if converses {
-        banner(context, session)?;
-        return converse(context, session, &signals);
+        banner(context, session, was_started)?;
+        return converse(context, session, args.model, files, &signals);
     }
     let person = match (
         args.no_wait,
@@ -124,11 +130,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         (false, true) => Person::Here,
         (false, false) => Person::Elsewhere,
     };
-    let turn = args.attach.unwrap_or_else(TurnId::random);
+    let turn = args.follow.unwrap_or_else(TurnId::random);
     let request = Request {
         session,
         turn,
         text,
+        route: args.model,
+        files,
     };
     let outcome = follow(
         &context.home,
@@ -161,14 +169,15 @@ fn checked(text: String) -> Result<String, ChatError> {
     }
 }
 
-/// Who answers, where it works, and how well it is confined.
-fn banner(context: &Context, session: Option<SessionId>) -> Result<(), Failure> {
+/// Who answers, where it works, and how well it is confined. `was_started`: the start has told of the vault already.
+fn banner(context: &Context, session: Option<SessionId>, was_started: bool) -> Result<(), Failure> {
     let status = supervisor::status(&context.home)?
         .map(|(status, _)| status)
         .unwrap_or_default();
     let Tell::Status {
         route,
         frozen,
+        vault,
         questions,
         unknown,
         ..
@@ -178,7 +187,7 @@ fn banner(context: &Context, session: Option<SessionId>) -> Result<(), Failure> 
     };
     let model = match route.as_str() {
         "offline" => {
-            "offline: plain requests such as \"list the files\", without a model (/help, `carapace config use-model`)"
+            "offline: plain requests such as \"list the files\", without a model (/help, `carapace setup`)"
         }
         other => other,
     };
@@ -191,6 +200,9 @@ fn banner(context: &Context, session: Option<SessionId>) -> Result<(), Failure> 
     );
     if let Some(session) = session {
         text.push_str(&format!("  session    {session}\n"));
+    }
+    if !was_started && vault == "locked" {
+        text.push_str("  vault      LOCKED: `carapace auth unlock`\n");
     }
     if frozen {
         text.push_str("  FROZEN     after `carapace panic` everything is refused; `carapace restart` ends it\n");

@@ -1,6 +1,7 @@
 //! `carapace config`: the owner's choices.
 
 use super::Context;
+use super::auth::provider;
 use crate::failure::{Exit, Failure};
 use crate::{config_file, home, model_servers, screen, supervisor};
 use carapace_contract::config::{Config, DEFAULT_TEXT};
@@ -71,11 +72,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         }
         Action::Set { key, value } => {
             home::ensure(&context.home)?;
-            config_file::set(&context.home, &[(key.clone(), value)])?;
+            provider::change(context, &[(key.clone(), value)])?;
             let running = supervisor::status(&context.home)?.is_some();
-            if running {
-                supervisor::reload(&context.home)?;
-            }
             let value = config_file::value(&config_file::load(&context.home)?.1, &key)?;
             if context.json {
                 screen::print_json(&json!({"key": key, "value": value, "in_force": running}));

@@ -4,6 +4,7 @@ use super::Context;
 use crate::failure::{Exit, Explain, Failure};
 use crate::home::HomeError;
 use crate::screen::{self, neutral::line};
+use crate::secret::plaintext;
 use crate::{broker, cage_file, config_file, files, home, supervisor};
 use carapace_contract::control::Ask;
 use carapace_jail::State;
@@ -68,6 +69,8 @@ impl Explain for ProofError {
 struct Check {
     what: &'static str,
     ok: bool,
+    /// Nothing is broken, but the remedy is worth it.
+    warning: bool,
     evidence: String,
     remedy: String,
 }
@@ -101,13 +104,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     show_layers(&layers, &verdict);
     for check in &checks {
         screen::print(&format!(
-            "{:<8} {:<13} {}\n",
-            if check.ok { "ok" } else { "PROBLEM" },
+            "{:<8} {:<17} {}\n",
+            match (check.ok, check.warning) {
+                (false, _) => "PROBLEM",
+                (true, true) => "warn",
+                (true, false) => "ok",
+            },
             check.what,
             line(&check.evidence)
         ));
-        if !check.ok {
-            screen::print(&format!("{:<22} remedy: {}\n", "", line(&check.remedy)));
+        if !check.ok || check.warning {
+            screen::print(&format!("{:<26} remedy: {}\n", "", line(&check.remedy)));
         }
     }
     Ok(exit)
@@ -238,12 +245,14 @@ fn examine(context: &Context, cage: &CageConfig) -> Vec<Check> {
         Ok(evidence) => Check {
             what,
             ok: true,
+            warning: false,
             evidence,
             remedy: String::new(),
         },
         Err((evidence, remedy)) => Check {
             what,
             ok: false,
+            warning: false,
             evidence,
             remedy,
         },
@@ -279,6 +288,7 @@ fn examine(context: &Context, cage: &CageConfig) -> Vec<Check> {
                 )
             }),
     ));
+    checks.push(in_the_open(context));
     checks.push(check("disk space", space(context)));
     checks.push(check(
         "supervisor",
@@ -304,6 +314,8 @@ fn closed(context: &Context) -> Result<String, (String, String)> {
         home.cage(),
         home.anchor(),
         home.audit_first_key(),
+        home.key_dir(),
+        home.vault_key(),
         home.state(),
         home.run(),
         home.logs(),
@@ -331,6 +343,30 @@ fn closed(context: &Context) -> Result<String, (String, String)> {
         }
     }
     Ok(format!("{seen} files and folders, none open to others"))
+}
+
+/// Whether secrets lie where every program of the person can read them.
+fn in_the_open(context: &Context) -> Check {
+    let places: Vec<String> = plaintext::find(&context.home)
+        .iter()
+        .map(|found| found.place.to_string())
+        .collect();
+    let found = !places.is_empty();
+    Check {
+        what: "plaintext secrets",
+        ok: true,
+        warning: found,
+        evidence: if found {
+            places.join("; ")
+        } else {
+            "none found where carapace knows to look".to_owned()
+        },
+        remedy: if found {
+            "`carapace auth import` stores them and says how to remove them".to_owned()
+        } else {
+            String::new()
+        },
+    }
 }
 
 fn space(context: &Context) -> Result<String, (String, String)> {

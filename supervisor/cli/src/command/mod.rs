@@ -3,21 +3,26 @@
 
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod auth;
 pub(crate) mod cage;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod effects;
+pub(crate) mod egress;
 pub(crate) mod grants;
 pub(crate) mod logs;
+pub(crate) mod models;
 pub(crate) mod panic;
 pub(crate) mod sandbox;
 pub(crate) mod sessions;
+pub(crate) mod setup;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod tools;
+pub(crate) mod usage;
 pub(crate) mod why;
 
 use crate::arguments::{Arguments, Command};
@@ -49,6 +54,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Start(args) => start::run(&context, &args),
         Command::Stop => stop::run(&context),
+        Command::Auth(args) => auth::run(&context, args),
+        Command::Setup(args) => setup::run(&context, args),
+        Command::Models(args) => models::run(&context, args),
+        Command::Usage => usage::run(&context),
+        Command::Egress(args) => egress::run(&context, &args),
         Command::Restart => start::restart(&context),
         Command::Panic => panic::run(&context),
         Command::Status => status::run(&context),

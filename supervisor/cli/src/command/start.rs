@@ -6,18 +6,21 @@ use crate::config_file;
 use crate::failure::{Exit, Explain, Failure};
 use crate::signals::Signals;
 use crate::supervisor::{self, Manner, SupervisorError};
-use crate::{home, model_servers, screen};
+use crate::{home, model_servers, screen, vault_door};
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, kill_process, pidfd_open};
 use serde_json::json;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use vault_door::Door;
 
 /// Start carapace.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   carapace start                 in the background; returns when it is ready
+  carapace start --passphrase-file /run/secrets/vault      opens the vault as well
   carapace start --foreground    for service managers and containers; ends with it
 
 Exit status: 3 if it runs already, 4 if this machine cannot confine, 78 for a bad configuration")]
@@ -25,6 +28,10 @@ pub(crate) struct Args {
     /// Stay in the foreground and end with carapace
     #[arg(long)]
     foreground: bool,
+    /// Open the vault with the passphrase in this file; else with CARAPACE_VAULT_PASSPHRASE or the
+    /// systemd credential vault-passphrase; else you are asked at a terminal
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 /// Why a start was not made.
@@ -75,10 +82,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         .into());
     }
     if args.foreground {
-        return foreground(context);
+        return foreground(context, args.passphrase_file.as_deref());
     }
     supervisor::start(&context.home, Manner::Daemon)?;
-    announce(context)?;
+    let door = vault_door::open(context, args.passphrase_file.as_deref());
+    announce(context, door)?;
     model_servers::offer(context)?;
     Ok(Exit::Done)
 }
@@ -89,10 +97,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
 /// As `stop` and `start`.
 pub(crate) fn restart(context: &Context) -> Result<Exit, Failure> {
     prepare(context)?;
+    let door = again(context)?;
+    announce(context, door)?;
+    Ok(Exit::Done)
+}
+
+/// Stops it and starts it in the background.
+///
+/// # Errors
+/// As `restart`.
+pub(crate) fn again(context: &Context) -> Result<Door, Failure> {
     stop::stop(context)?;
     supervisor::start(&context.home, Manner::Daemon)?;
-    announce(context)?;
-    Ok(Exit::Done)
+    Ok(vault_door::open(context, None))
 }
 
 /// Starts it in the background if it does not run. True where it was started.
@@ -105,7 +122,15 @@ pub(crate) fn start_if_needed(context: &Context) -> Result<bool, Failure> {
         return Ok(false);
     }
     match supervisor::start(&context.home, Manner::Daemon) {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            if !context.json {
+                screen::aside(
+                    "carapace: it was not running and has been started; `carapace stop` ends it\n",
+                );
+            }
+            vault_door::open(context, None);
+            Ok(true)
+        }
         // Another terminal was faster.
         Err(SupervisorError::Failed {
             status: Some(3), ..
@@ -126,7 +151,7 @@ fn prepare(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn announce(context: &Context) -> Result<(), Failure> {
+fn announce(context: &Context, door: Door) -> Result<(), Failure> {
     let status = supervisor::status(&context.home)?
         .map(|(status, _)| status)
         .unwrap_or_default();
@@ -139,6 +164,7 @@ fn announce(context: &Context) -> Result<(), Failure> {
             "waived": status.waived,
             "logs": home.logs(),
             "control": home.control_socket(),
+            "vault": if door == Door::Locked { "locked" } else { "open" },
         }));
         return Ok(());
     }
@@ -173,8 +199,9 @@ pub(crate) fn level(level: &str, waived: &[String]) -> String {
 }
 
 /// Stays until the supervisor ends, and passes on what would end this process.
-fn foreground(context: &Context) -> Result<Exit, Failure> {
+fn foreground(context: &Context, passphrase: Option<&Path>) -> Result<Exit, Failure> {
     let mut child = supervisor::start(&context.home, Manner::Foreground)?;
+    let door = vault_door::open(context, passphrase);
     let failed = StartError::Foreground;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let Some(pid) = pid else {
@@ -183,7 +210,7 @@ fn foreground(context: &Context) -> Result<Exit, Failure> {
     let signals =
         Signals::take(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]).map_err(failed)?;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| failed(error.into()))?;
-    announce(context)?;
+    announce(context, door)?;
     loop {
         let mut waits = [
             PollFd::new(&process, PollFlags::IN),

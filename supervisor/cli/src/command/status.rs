@@ -211,6 +211,8 @@ fn broker_part(tell: &Tell, out: &mut String) {
         unknown,
         audit,
         frozen,
+        vault,
+        resting,
         violations,
     } = tell
     else {
@@ -227,6 +229,23 @@ fn broker_part(tell: &Tell, out: &mut String) {
         );
     }
     let _ = writeln!(out, "model       {}", line(route));
+    if !resting.is_empty() {
+        let _ = writeln!(
+            out,
+            "RESTING     {}: failed again and again, left alone for a while",
+            line(&resting.join(", "))
+        );
+    }
+    let _ = writeln!(
+        out,
+        "vault       {}",
+        match vault.as_str() {
+            "none" => "no secret is stored".to_owned(),
+            "locked" => "LOCKED: `carapace auth unlock`".to_owned(),
+            "damaged" => "DAMAGED: `carapace auth status`".to_owned(),
+            other => line(other),
+        }
+    );
     let _ = writeln!(
         out,
         "turns       {turns} waiting or running, {} sessions with a worker",

@@ -107,8 +107,13 @@ impl Conversation {
         Some(serde_json::from_slice(&frame).unwrap())
     }
 
+    /// Tells it; false where the program has gone.
+    pub fn tell_if_there(&mut self, tell: Tell) -> bool {
+        self.say.send(&serde_json::to_vec(&tell).unwrap()).is_ok()
+    }
+
     pub fn tell(&mut self, tell: Tell) {
-        self.say.send(&serde_json::to_vec(&tell).unwrap()).unwrap();
+        assert!(self.tell_if_there(tell), "the program has gone");
     }
 
     pub fn delta(&mut self, text: &str) {

@@ -61,6 +61,8 @@ fn a_message_from_a_pipe_is_one_turn() {
         session: None,
         turn,
         text: message,
+        route: None,
+        attachments: _,
     }) = broker.hear()
     else {
         panic!("a message comes first");
@@ -247,6 +249,8 @@ fn greet(world: &World) {
         unknown: 0,
         audit: 0,
         frozen: false,
+        vault: "open".to_owned(),
+        resting: Vec::new(),
         violations: 0,
     });
 }
