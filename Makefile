@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 # Each program is built alone: no feature that only another asked for gets into it.
-PROGRAMS := carapace carapace-supervisor carapace-broker carapace-worker carapace-hands carapace-jail
+PROGRAMS := carapace carapace-supervisor carapace-broker carapace-worker carapace-hands carapace-resolver carapace-secret-helper carapace-jail
 PROFILE ?= release
 HOST = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 OUT = target/$(HOST)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
@@ -65,6 +65,6 @@ reference: build
 
 install: build
 	@prefix="$${PREFIX:-$$HOME/.local}"; mkdir -p "$$prefix/bin"; \
-	for program in carapace carapace-supervisor carapace-broker carapace-worker carapace-hands carapace-probe; do \
+	for program in carapace carapace-supervisor carapace-broker carapace-worker carapace-hands carapace-resolver carapace-secret-helper carapace-probe; do \
 	  install -m 0755 "$(OUT)/$$program" "$$prefix/bin/$$program"; done; \
 	echo "installed into $$prefix/bin"

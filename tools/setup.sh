@@ -32,6 +32,25 @@ if [ "${1:-}" = test ]; then
     need "python3" "command -v python3" python3
     # libzmq, as the foreign peer of the channel's tests
     need "python3 with pyzmq" "python3 -c 'import zmq' || /usr/bin/python3 -c 'import zmq'" python3-zmq
+    # the secret helper speaks with these
+    need "pass" "command -v pass" pass
+    need "tree (pass lists with it)" "command -v tree" tree
+    need "gpg (pass encrypts with it)" "command -v gpg && command -v gpgconf" gnupg
+    need "dbus-daemon" "command -v dbus-daemon" dbus
+    need "gnome-keyring-daemon" "command -v gnome-keyring-daemon" gnome-keyring
+    need "secret-tool" "command -v secret-tool" libsecret-tools
+    # the foreign model vendor and OAuth server
+    need "node 20 or newer" "node -e 'process.exit(parseInt(process.versions.node, 10) < 20 ? 1 : 0)'" nodejs
+    need "npm" "command -v npm" npm
+    peers=$(dirname "$0")/../tests/peers
+    installed=$peers/node_modules/.package-lock.json
+    if command -v npm >/dev/null && { [ ! -e "$installed" ] || [ "$installed" -ot "$peers/package-lock.json" ]; }; then
+        if npm ci --prefix "$peers" --no-audit --no-fund --ignore-scripts >/dev/null; then
+            touch "$installed"
+        else
+            missing+=("the packages of tests/peers (npm ci --prefix tests/peers --no-audit --no-fund --ignore-scripts)")
+        fi
+    fi
 fi
 
 if [ "${#missing[@]}" -gt 0 ]; then

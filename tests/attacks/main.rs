@@ -3,18 +3,26 @@
 
 mod approvals;
 mod cage;
+mod egress;
 mod protocol;
 mod reach;
+mod secrets;
 
 use carapace_harness::World;
 
 /// A running world whose worker does what each message says.
 fn compromised() -> World {
+    let world = set_up();
+    world.start();
+    world
+}
+
+/// The same, not yet started.
+fn set_up() -> World {
     let mut world = World::new();
     world.replace_program(
         "carapace-worker",
         &carapace_harness::programs::hostile_worker(),
     );
-    world.start();
     world
 }

@@ -153,6 +153,8 @@ fn hostile_words_on_the_control_socket_cost_only_their_connection() {
         session: None,
         turn: carapace_contract::id::TurnId::random(),
         text: "x".repeat(carapace_contract::control::MAX_TEXT + 1),
+        route: None,
+        attachments: Vec::new(),
     });
     assert!(matches!(long, Tell::Failed { .. }));
     assert_eq!(good.chat(None, "say fine", no_question).text, "fine");

@@ -1,6 +1,6 @@
 //! What a hostile mind may reach through tools that are granted, and through hands.
 
-use crate::compromised;
+use crate::{compromised, set_up};
 use carapace_contract::control::TurnEnd;
 use carapace_harness::control::{allow, no_question};
 use std::os::unix::fs::symlink;
@@ -29,9 +29,10 @@ fn a_shell_in_hands_sees_no_host_no_network_and_no_channel() {
     let secret = world.beside().join("secret.txt");
     let mut control = world.control();
     let mut run = |line: &str| control.chat(None, &format!("exec {line}"), allow).text;
+    let said = run("echo works");
     assert!(
-        run("echo works").contains("works"),
-        "the control: a shell does run"
+        said.contains("works"),
+        "the control: a shell does run: {said}"
     );
     assert!(!run(&format!("cat {}", secret.display())).contains("the host's secret"));
     assert!(!run("cat /etc/shadow").contains("root:"));
@@ -55,11 +56,22 @@ fn a_shell_in_hands_sees_no_host_no_network_and_no_channel() {
 
 #[test]
 fn a_fork_bomb_and_an_endless_program_end_with_their_call() {
-    let world = compromised();
+    let world = set_up();
+    world.carapace(&["config", "show"]).expect(0);
+    // Where the tests are root the limit on processes counts by user: the bomb gets users of its own, so
+    // that it does not starve the cages of the other tests.
+    let cage = std::fs::read_to_string(world.home().cage()).unwrap_or_default();
+    let others: String = cage
+        .lines()
+        .filter(|line| !line.starts_with("uid-base"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let own = format!("uid-base = 1900000000\n{others}");
+    std::fs::write(world.home().cage(), own).expect("writes");
     world
         .carapace(&["config", "set", "limits.exec-seconds", "3"])
         .expect(0);
-    world.carapace(&["restart"]).expect(0);
+    world.start();
     let mut control = world.control();
     let turn = control.chat(None, "exec f() { f | f & }; f; sleep 100", allow);
     assert_ne!(turn.end, TurnEnd::Violation, "{turn:?}");

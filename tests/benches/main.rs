@@ -9,6 +9,7 @@ mod cage;
 mod desk;
 mod home;
 mod line;
+mod models;
 mod records;
 mod table;
 mod turns;
@@ -25,10 +26,11 @@ const ENOUGH: Duration = Duration::from_secs(120);
 type Group = fn(&mut Vec<Row>);
 
 /// The groups in order. Cages come first: they are started only by a process with one thread.
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 7] = [
     ("cold cage", cage::measure),
     ("start, memory and size", home::measure),
     ("turns and tools", turns::measure),
+    ("models", models::measure),
     ("the desk", desk::measure),
     ("the channel", line::measure),
     ("records", records::measure),

@@ -6,12 +6,15 @@ use carapace_contract::effects::{Effects, Reach, Undo};
 use carapace_contract::id::{CallId, Digest, EffectId, GroupId, SessionId, TurnId};
 use carapace_contract::tool::{Caller, Invocation, Place};
 use carapace_ipc_proto::Claim;
-use carapace_policy::{Budget, Grants, Judgement, Permit, RateState, World, judge};
+use carapace_policy::{
+    Budget, Grants, Judgement, Ledger, Moment, Permit, RateState, SecretUse, World, judge,
+};
 use carapace_store::{EffectState, Store, audit};
 use serde_json::json;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 const READS: usize = 20_000;
@@ -157,10 +160,16 @@ fn world(grants: &Grants) -> World<'_> {
             tokens: 1,
             bytes: 1,
         },
+        ledger: &NOTHING_SPENT,
         route: "offline",
+        reachable: &[],
+        secret: SecretUse::Free,
         now: 0,
+        moment: Moment { day: 0, month: 0 },
     }
 }
+
+static NOTHING_SPENT: LazyLock<Ledger> = LazyLock::new(Ledger::default);
 
 fn permit(call: Invocation) -> Permit<Invocation> {
     thread_local!(static GRANTS: Grants = default_grants());

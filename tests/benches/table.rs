@@ -14,6 +14,8 @@ pub enum Unit {
     Bytes,
     /// Events in one second.
     Rate,
+    /// Bytes in one second.
+    Speed,
 }
 
 /// One measured figure.
@@ -76,6 +78,15 @@ impl Figure {
         }
     }
 
+    /// So many bytes in one second.
+    pub fn bytes_per_second(speed: f64) -> Self {
+        Self {
+            unit: Unit::Speed,
+            middle: speed,
+            high: None,
+        }
+    }
+
     /// A number of bytes.
     pub fn bytes(bytes: f64) -> Self {
         Self {
@@ -101,6 +112,8 @@ impl Figure {
             Unit::Time => format!("{:.2} ms", value / 1e6),
             Unit::Bytes => format!("{:.2} MiB", value / f64::from(1 << 20)),
             Unit::Rate => format!("{value:.0} /s"),
+            Unit::Speed if value >= 1e9 => format!("{:.2} GB/s", value / 1e9),
+            Unit::Speed => format!("{:.1} MB/s", value / 1e6),
         }
     }
 
@@ -109,6 +122,7 @@ impl Figure {
             Unit::Time => "ns",
             Unit::Bytes => "bytes",
             Unit::Rate => "per second",
+            Unit::Speed => "bytes per second",
         };
         json!({ "unit": unit, "p50": self.middle, "p99": self.high })
     }

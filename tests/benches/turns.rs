@@ -81,6 +81,8 @@ fn turn(control: &mut Control, session: Option<SessionId>, text: &str) -> Took {
         session,
         turn: TurnId::random(),
         text: text.to_owned(),
+        route: None,
+        attachments: Vec::new(),
     };
     control.ask(&ask).expect("the broker listens");
     let (mut started, mut tool) = (None, None);

@@ -51,6 +51,16 @@ const WORDS: &[&[u8]] = &[
     b";",
     b"allow-missing",
     b"[[mounts]]",
+    b"event: ",
+    b"\tnull",
+    b"%2e",
+    b"@",
+    b"127.0.0.1",
+    b"[::ffff:",
+    b"{0}",
+    b"{1h}",
+    b"{3}",
+    b"CRPVAULT",
     b"\x1b[2J",
 ];
 
@@ -178,7 +188,9 @@ macro_rules! replayed {
 
 replayed! {
     zmtp_decoder request_claim down_word json_limits launch_frames config_toml cage_toml control_ask openai_stream
-    offline_grammar audit_verify boot_report
+    openai_responses_stream anthropic_stream gemini_stream ollama_stream bedrock_stream
+    offline_grammar audit_verify boot_report vault_file scrub_stream paste_patterns url_guard resolve_frames
+    oauth_answer
 }
 
 #[test]
@@ -195,25 +207,57 @@ fn the_corpus_reaches_what_it_is_about() {
     );
     assert!(carapace_ipc_proto::words::Down::read(&read("down_word", "invoke")).is_ok());
     assert!(carapace_ipc_proto::launch::Order::decode(&read("launch_frames", "launch")).is_some());
-    assert!(
-        carapace_jail::config::CageConfig::parse(&String::from_utf8_lossy(&read(
-            "cage_toml",
-            "mounts"
-        )))
-        .is_ok()
-    );
-    assert!(
-        carapace_contract::config::Config::parse(&String::from_utf8_lossy(&read(
-            "config_toml",
-            "provider"
-        )))
-        .is_ok()
-    );
-    let mut decoder = carapace_providers::openai_compatible::Decoder::new();
-    decoder
-        .feed(&read("openai_stream", "calls")[1..])
-        .expect("is taken");
-    assert_eq!(decoder.finish().expect("is an answer").tool_calls.len(), 1);
+    for file in ["mounts", "secrets"] {
+        let text = String::from_utf8(read("cage_toml", file)).expect("a text");
+        carapace_jail::config::CageConfig::parse(&text).expect("is taken");
+    }
+    for file in ["provider", "everything"] {
+        let text = String::from_utf8(read("config_toml", file)).expect("a text");
+        carapace_contract::config::Config::parse(&text).expect("is taken");
+    }
+    for file in [
+        "secret_put",
+        "secret_aws",
+        "unlock",
+        "protect",
+        "login",
+        "attach_file",
+    ] {
+        serde_json::from_slice::<carapace_contract::control::Ask>(&read("control_ask", file))
+            .expect("is taken");
+    }
+    for (target, name, file, calls) in [
+        ("openai_stream", "openai-compatible", "calls", 1),
+        ("openai_responses_stream", "openai-responses", "calls", 2),
+        ("anthropic_stream", "anthropic", "calls", 2),
+        ("gemini_stream", "gemini", "calls", 2),
+        ("ollama_stream", "ollama", "calls", 2),
+        ("bedrock_stream", "bedrock", "frames", 2),
+    ] {
+        let kind = carapace_providers::kind(name).expect("a kind of this build");
+        let mut decoder = kind.codec.decoder();
+        decoder.feed(&read(target, file)[1..]).expect("is taken");
+        let answer = decoder.finish().expect("is an answer");
+        assert_eq!(answer.tool_calls.len(), calls, "{target}");
+    }
+    for file in ["passphrase", "three_slots"] {
+        let mut vault = read("vault_file", file);
+        vault.extend(<sha2::Sha256 as sha2::Digest>::digest(&vault));
+        carapace_vault::parse(&vault).expect("the shell of a vault");
+    }
+    for (file, keys) in [("vendors", 4), ("aws", 3), ("words", 0)] {
+        let text = String::from_utf8(read("paste_patterns", file)).expect("a text");
+        let found = carapace_scrub::patterns::find(&text);
+        assert_eq!(found.len(), keys, "{file}: {found:?}");
+    }
+    for file in ["hostile_number", "hostile_mapped", "good"] {
+        let text = String::from_utf8(read("url_guard", file)).expect("an address");
+        let passes = carapace_egress::guard::check_url(&text).is_ok();
+        assert_eq!(passes, file == "good", "{text}");
+    }
+    let mut answer = [0; carapace_ipc_proto::resolve::ANSWER];
+    answer.copy_from_slice(&read("resolve_frames", "answer"));
+    assert!(carapace_ipc_proto::resolve::Answer::decode(&answer).is_some());
     let mut frames = carapace_ipc_proto::zmtp::Decoder::new(4096);
     let stream = read("zmtp_decoder", "two_frames");
     frames.room()[..stream.len() - 1].copy_from_slice(&stream[1..]);

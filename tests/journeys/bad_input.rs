@@ -50,6 +50,11 @@ fn config_set_keeps_comments_and_refuses_what_cannot_be_used() {
         ["limits.rounds", "0"],
         ["limits.roundz", "5"],
         ["model.route", "x:y"],
+        // Only the broker refuses this one.
+        [
+            "providers.inside",
+            "{kind = \"openai-compatible\", base-url = \"https://10.0.0.1/v1\"}",
+        ],
     ] {
         let refused = world.carapace(&["config", "set", bad[0], bad[1]]);
         assert_ne!(refused.status, 0, "{bad:?}");
@@ -243,6 +248,8 @@ fn a_full_disk_refuses_and_loses_nothing() {
         session: Some(first.session),
         turn: carapace_contract::id::TurnId::random(),
         text: format!("create lost.txt containing: {}", "x".repeat(60_000)),
+        route: None,
+        attachments: Vec::new(),
     };
     control.ask(&ask).expect("asks");
     // Either the message is not accepted, or its effect is refused; never is it said to be done.

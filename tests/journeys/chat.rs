@@ -144,6 +144,8 @@ fn a_turn_can_be_stopped_while_it_works_and_its_program_ends() {
             session: None,
             turn: id,
             text,
+            route: None,
+            attachments: Vec::new(),
         })
         .expect("asks");
     let mut other = world.control();

@@ -15,6 +15,8 @@ fn wants_to_run(control: &mut Control) -> (TurnId, Code) {
             session: None,
             turn: id,
             text: "run `touch asked.txt`".into(),
+            route: None,
+            attachments: Vec::new(),
         })
         .expect("asks");
     loop {
@@ -128,6 +130,8 @@ fn a_lost_worker_is_replaced_and_the_turn_goes_on() {
             session: None,
             turn: id,
             text: "run `touch once.txt`".into(),
+            route: None,
+            attachments: Vec::new(),
         })
         .expect("asks");
     let mut other = world.control();
@@ -171,6 +175,8 @@ fn lost_hands_leave_an_effect_unknown_and_it_is_not_repeated() {
             session: None,
             turn: id,
             text,
+            route: None,
+            attachments: Vec::new(),
         })
         .expect("asks");
     let count = world.workspace().join("count.txt");
@@ -256,6 +262,8 @@ fn panic_stops_everything_and_nothing_is_taken_until_a_restart() {
         session: None,
         turn: TurnId::random(),
         text: "help".into(),
+        route: None,
+        attachments: Vec::new(),
     });
     assert!(matches!(refused, Tell::Failed { .. }), "{refused:?}");
     assert!(!world.workspace().join("asked.txt").exists());

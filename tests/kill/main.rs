@@ -65,6 +65,8 @@ fn any_process_may_die_at_any_moment() {
                     session: None,
                     turn: id,
                     text: text.clone(),
+                    route: None,
+                    attachments: Vec::new(),
                 }
             };
             if control.ask(&ask).is_err() {

@@ -6,7 +6,20 @@
 //! every `make test`. To add one: a function, a line in [`TARGETS`], a file in `fuzz_targets/`, a
 //! folder in `corpus/`.
 
-use carapace_contract::config::{self, Config};
+mod model_streams;
+mod network;
+mod oauth;
+mod secrets;
+
+pub use model_streams::{
+    anthropic_stream, bedrock_stream, gemini_stream, ollama_stream, openai_responses_stream,
+    openai_stream,
+};
+pub use network::{resolve_frames, url_guard};
+pub use oauth::oauth_answer;
+pub use secrets::{paste_patterns, scrub_stream, vault_file};
+
+use carapace_contract::config::{self, Config, OFFLINE};
 use carapace_contract::control::Ask;
 use carapace_contract::id::ToolName;
 use carapace_ipc_proto::launch::{self, Notice, Order};
@@ -16,7 +29,6 @@ use carapace_ipc_proto::{json, limits};
 use carapace_jail::config::CageConfig;
 use carapace_jail::{Layer, report};
 use carapace_providers::offline::{self, DoneCall, MAX_PARTS, Outcome};
-use carapace_providers::openai_compatible::{DecodeError, Decoder, Piece};
 use carapace_store::audit::{self, Head};
 use serde_json::Value;
 
@@ -34,9 +46,20 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cage_toml", cage_toml),
     ("control_ask", control_ask),
     ("openai_stream", openai_stream),
+    ("openai_responses_stream", openai_responses_stream),
+    ("anthropic_stream", anthropic_stream),
+    ("gemini_stream", gemini_stream),
+    ("ollama_stream", ollama_stream),
+    ("bedrock_stream", bedrock_stream),
     ("offline_grammar", offline_grammar),
     ("audit_verify", audit_verify),
     ("boot_report", boot_report),
+    ("vault_file", vault_file),
+    ("scrub_stream", scrub_stream),
+    ("paste_patterns", paste_patterns),
+    ("url_guard", url_guard),
+    ("resolve_frames", resolve_frames),
+    ("oauth_answer", oauth_answer),
 ];
 
 /// The channel's frames. The first byte says how the rest is cut; it is read as it is, and again
@@ -179,19 +202,27 @@ pub fn config_toml(data: &[u8]) {
     let Ok(config) = Config::parse(&text) else {
         return;
     };
-    assert!(
-        config.model.route == "offline" || config.route().is_some(),
-        "a route that leads nowhere"
-    );
+    for route in config.routes.keys().chain([&config.model.route]) {
+        let models = config.candidates(route).expect("a route leads somewhere");
+        assert!(models.len() == 1 || config.routes.contains_key(route) || route == OFFLINE);
+    }
     for provider in config.providers.values() {
-        let (address, _) =
-            config::loopback_origin(&provider.base_url).expect("an origin on this machine");
-        assert!(address.is_loopback());
+        let Some(base) = &provider.base_url else {
+            continue;
+        };
+        assert!(
+            base.starts_with("https://") || local(base),
+            "plain http to another machine"
+        );
     }
     assert_eq!(
         config.digest(),
         Config::parse(&text).expect("the same text").digest()
     );
+}
+
+fn local(base: &str) -> bool {
+    config::loopback_origin(base).is_ok_and(|(address, _)| address.is_loopback())
 }
 
 /// What confines: waivers and mounts.
@@ -217,31 +248,6 @@ pub fn control_ask(data: &[u8]) {
         serde_json::from_slice::<Ask>(&text).expect("what was read can be said"),
         ask
     );
-}
-
-/// A vendor's answer. The first byte says how the rest is cut.
-pub fn openai_stream(data: &[u8]) {
-    let Some((&cut, stream)) = data.split_first() else {
-        return;
-    };
-    let whole = answer(stream, usize::MAX);
-    assert_eq!(
-        whole,
-        answer(stream, usize::from(cut).max(1)),
-        "the cut made a difference"
-    );
-}
-
-fn answer(
-    stream: &[u8],
-    piece: usize,
-) -> Result<(Vec<Piece>, carapace_contract::model::Answer), DecodeError> {
-    let mut decoder = Decoder::new();
-    let mut pieces = Vec::new();
-    for part in stream.chunks(piece) {
-        pieces.extend(decoder.feed(part)?);
-    }
-    Ok((pieces, decoder.finish()?))
 }
 
 /// A person's words without a model: the same answer every time, only tools that there are, and an

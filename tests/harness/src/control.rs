@@ -1,7 +1,10 @@
 //! One connection to a broker's control socket, as the person's programs have it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use carapace_contract::control::{Ask, QuestionCard, Tell, TurnEnd};
-use carapace_contract::id::{Code, SessionId, TurnId};
+use carapace_contract::id::{Code, Digest, SecretName, SessionId, TurnId};
+use carapace_contract::secret::{NewSecret, SecretText};
 use carapace_contract::verdict::Decision;
 use carapace_ipc_proto::link::{self, LinkError, Receiver, Sender};
 use std::os::unix::net::UnixStream;
@@ -37,6 +40,28 @@ impl Turn {
             .iter()
             .filter_map(|tell| match tell {
                 Tell::Question(card) => Some(&**card),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What the broker said on the way.
+    pub fn notices(&self) -> Vec<&str> {
+        self.told
+            .iter()
+            .filter_map(|tell| match tell {
+                Tell::Notice { text } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The text as it came, piece by piece.
+    pub fn streamed(&self) -> Vec<&str> {
+        self.told
+            .iter()
+            .filter_map(|tell| match tell {
+                Tell::Delta { text } => Some(text.as_str()),
                 _ => None,
             })
             .collect()
@@ -110,11 +135,7 @@ impl Control {
         text: &str,
         decide: impl FnMut(&QuestionCard) -> Option<(Decision, Option<String>)>,
     ) -> Result<Turn, LinkError> {
-        self.ask(&Ask::ChatSend {
-            session,
-            turn,
-            text: text.to_owned(),
-        })?;
+        self.ask(&say(session, turn, text))?;
         self.to_the_end(decide)
     }
 
@@ -153,6 +174,52 @@ impl Control {
         }
     }
 
+    /// As [`Control::chat`] over another route, in a new session, with attachments that were handed
+    /// over on this connection.
+    pub fn chat_over(
+        &mut self,
+        route: &str,
+        text: &str,
+        attachments: Vec<Digest>,
+        decide: impl FnMut(&QuestionCard) -> Option<(Decision, Option<String>)>,
+    ) -> Turn {
+        self.ask(&Ask::ChatSend {
+            session: None,
+            turn: TurnId::random(),
+            text: text.to_owned(),
+            route: Some(route.to_owned()),
+            attachments,
+        })
+        .expect("the broker listens");
+        self.to_the_end(decide).expect("the broker stays")
+    }
+
+    /// Hands a file over.
+    pub fn attach(&mut self, name: &str, bytes: &[u8]) -> Digest {
+        match self.get(&Ask::Attach {
+            name: name.to_owned(),
+            piece: BASE64.encode(bytes),
+            last: true,
+        }) {
+            Tell::Attached { attachment } => attachment.id,
+            other => panic!("it was not taken: {other:?}"),
+        }
+    }
+
+    /// Stores an API key for the providers that use a secret of this name.
+    pub fn put_key(&mut self, name: &str, value: &str) {
+        let told = self.get(&put_key(name, value));
+        assert!(matches!(told, Tell::Stored { .. }), "{told:?}");
+    }
+
+    /// What the broker refuses: its code and its words.
+    pub fn refusal(&mut self, ask: &Ask) -> (String, String) {
+        match self.get(ask) {
+            Tell::Failed { code, message } => (code, message),
+            other => panic!("it was not refused: {other:?}"),
+        }
+    }
+
     /// Answers a question.
     pub fn answer(&mut self, code: &Code, decision: Decision) -> Tell {
         self.get(&Ask::Answer {
@@ -161,6 +228,35 @@ impl Control {
             note: None,
         })
     }
+}
+
+/// A message on the session's own route.
+pub fn say(session: Option<SessionId>, turn: TurnId, text: &str) -> Ask {
+    Ask::ChatSend {
+        session,
+        turn,
+        text: text.to_owned(),
+        route: None,
+        attachments: Vec::new(),
+    }
+}
+
+/// An API key for the vault.
+pub fn put_key(name: &str, value: &str) -> Ask {
+    Ask::SecretPut {
+        name: secret_name(name),
+        secret: NewSecret::Key {
+            value: SecretText::new(value.to_owned()),
+        },
+        each_session: false,
+        origins: Vec::new(),
+        staged: false,
+    }
+}
+
+/// The name of a secret.
+pub fn secret_name(name: &str) -> SecretName {
+    name.parse().expect("a name")
 }
 
 /// Answers every question with "once".

@@ -4,14 +4,12 @@
 //! one thread per connection, and keeps every request it received. It is a vendor as a test needs
 //! it: what it is told to break, it breaks. It never judges the request.
 
+use crate::http::{Received, receive};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-
-/// The largest request body that is read, in bytes.
-const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// What the server does with one request.
 #[derive(Debug, Clone)]
@@ -25,6 +23,8 @@ pub enum Turn {
     Both(Vec<String>, Vec<Call>),
     /// Something else than an answer.
     Fault(Fault),
+    /// These bytes, one piece after the other with this pause between them; the connection ends.
+    Raw(Vec<Vec<u8>>, std::time::Duration),
 }
 
 /// One scripted tool call.
@@ -53,19 +53,6 @@ pub enum Fault {
     LongLine(usize),
     /// Redirects to this address.
     Redirect(String),
-}
-
-/// A request as it was received.
-#[derive(Debug, Clone)]
-pub struct Received {
-    /// `POST` or `GET`.
-    pub method: String,
-    /// The path with its query.
-    pub path: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The body as text; what is not UTF-8 is replaced.
-    pub body: String,
 }
 
 /// The server. Dropping it closes the port and every connection.
@@ -182,6 +169,15 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
             Turn::Text(text) => reply(stream, streamed, &text, &[])?,
             Turn::Calls(calls) => reply(stream, streamed, &[], &calls)?,
             Turn::Both(text, calls) => reply(stream, streamed, &text, &calls)?,
+            Turn::Raw(pieces, pause) => {
+                let mut stream = stream;
+                for piece in pieces {
+                    stream.write_all(&piece)?;
+                    stream.flush()?;
+                    std::thread::sleep(pause);
+                }
+                return stream.shutdown(Shutdown::Both);
+            }
             Turn::Fault(fault) => {
                 if !fail(stream, fault)? {
                     return stream.shutdown(Shutdown::Both);
@@ -190,41 +186,6 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn receive(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Received>> {
-    let mut first = String::new();
-    if reader.read_line(&mut first)? == 0 {
-        return Ok(None);
-    }
-    let mut parts = first.split_whitespace().map(str::to_owned);
-    let (method, path) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    );
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':') {
-            headers.push((name.trim().to_lowercase(), value.trim().to_owned()));
-        }
-    }
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .and_then(|(_, value)| value.parse().ok())
-        .unwrap_or(0);
-    let mut body = vec![0; usize::min(length, MAX_BODY)];
-    reader.read_exact(&mut body)?;
-    Ok(Some(Received {
-        method,
-        path,
-        headers,
-        body: String::from_utf8_lossy(&body).into_owned(),
-    }))
 }
 
 fn answer(mut stream: &TcpStream, status: u16, headers: &str, body: &str) -> std::io::Result<()> {

@@ -5,13 +5,15 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Package and program.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("carapace", "carapace"),
     ("carapace-supervisor", "carapace-supervisor"),
     ("carapace-broker", "carapace-broker"),
     ("carapace-worker", "carapace-worker"),
     ("carapace-hands", "carapace-hands"),
     ("carapace-jail", "carapace-probe"),
+    ("carapace-resolver", "carapace-resolver"),
+    ("carapace-secret-helper", "carapace-secret-helper"),
 ];
 
 /// The repository's root.
@@ -39,18 +41,8 @@ pub fn hostile_worker() -> PathBuf {
     let target = root.join("target");
     let lock = std::fs::File::create(target.join("alone.lock")).expect("a lock file");
     lock.lock().expect("locks");
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "-p",
-            "carapace-harness",
-            "--bin",
-            "hostile-worker",
-        ])
-        .current_dir(&root);
+    let mut build = cargo_build(&root, "carapace-harness");
+    build.args(["--bin", "hostile-worker"]);
     assert!(
         build.status().expect("cargo starts").success(),
         "building the hostile worker failed"
@@ -67,18 +59,7 @@ fn build() -> PathBuf {
     let lock = std::fs::File::create(target.join("alone.lock")).expect("a lock file");
     lock.lock().expect("locks");
     for (package, program) in PROGRAMS {
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build
-            .args(["build", "--quiet", "--locked", "-p", package])
-            .current_dir(&root);
-        // What cargo set for this test must not change how a program is built.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CARGO_PKG")
-                || name.to_string_lossy().starts_with("CARGO_BIN")
-            {
-                build.env_remove(name);
-            }
-        }
+        let mut build = cargo_build(&root, package);
         assert!(
             build.status().expect("cargo starts").success(),
             "building {package} alone failed"
@@ -86,6 +67,24 @@ fn build() -> PathBuf {
         place(&built(&root, program), &folder.join(program));
     }
     folder
+}
+
+/// One package, built as from a shell: what cargo set for this test would have some of it built anew.
+fn cargo_build(root: &Path, package: &str) -> Command {
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build
+        .args(["build", "--quiet", "--locked", "-p", package])
+        .current_dir(root);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG", "CARGO_BIN", "CARGO_MANIFEST"]
+            .iter()
+            .any(|set| text.starts_with(set))
+        {
+            build.env_remove(&name);
+        }
+    }
+    build
 }
 
 /// Where cargo puts a program of the test profile.

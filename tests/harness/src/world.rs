@@ -2,6 +2,7 @@
 
 use crate::control::Control;
 use crate::programs;
+use carapace_contract::config::DEFAULT_TEXT;
 use carapace_contract::home::Home;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -76,6 +77,23 @@ impl World {
             programs: programs::folder().to_owned(),
             uid: None,
         }
+    }
+
+    /// A fresh home whose models are these: the route of `model.route`, and what else stands in `config.toml`.
+    pub fn with_models(route: &str, rest: &str) -> Self {
+        let world = Self::new();
+        // The first command makes the home.
+        world.carapace(&["config", "show"]);
+        world.configure(route, rest);
+        world
+    }
+
+    /// Writes `config.toml` anew.
+    pub fn configure(&self, route: &str, rest: &str) {
+        let model = format!("route = {route:?}");
+        let text = DEFAULT_TEXT.replace("route = \"offline\"", &model);
+        std::fs::create_dir_all(self.home().root()).expect("a home");
+        std::fs::write(self.home().config(), format!("{text}\n{rest}")).expect("writes");
     }
 
     /// The same, as an ordinary user where the tests run as root.

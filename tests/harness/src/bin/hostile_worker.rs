@@ -256,6 +256,12 @@ impl Worker {
             .map(|(at, arguments)| self.ask(topic::MODEL_COMPLETE, &format!("c{at}"), arguments))
             .collect::<Vec<_>>()
             .join("\n"),
+            // A model call as the message writes it.
+            "complete" => self.ask(
+                topic::MODEL_COMPLETE,
+                "c",
+                &serde_json::from_str(rest).unwrap_or_default(),
+            ),
             "same-name" => {
                 let one = self.ask("tool.invoke.write", "w", &json!({ "path": "same.txt", "content": "first" }));
                 let two = self.ask("tool.invoke.write", "w", &json!({ "path": "same.txt", "content": "second" }));
