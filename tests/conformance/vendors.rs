@@ -107,6 +107,15 @@ pub const VENDORS: &[Vendor] = &[
         tells_usage: false,
         picture: ("/messages", ""),
     },
+    Vendor {
+        name: "venice",
+        kind: "venice",
+        base: "/v1",
+        settings: "",
+        header: BEARER,
+        tells_usage: true,
+        picture: ("/messages", "data:image/png;base64,"),
+    },
 ];
 
 impl Vendor {

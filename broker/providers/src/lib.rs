@@ -41,6 +41,7 @@ folders! {
     ollama,
     openai_compatible,
     openai_responses,
+    venice,
 }
 
 /// Every kind.
