@@ -62,7 +62,44 @@ pub struct Config {
     pub approvals: Approvals,
     /// What is done without a question.
     pub grants: Vec<Grant>,
+    /// Whom the owner knows, and when everything is asked about.
+    pub policy: Policy,
+    /// Whether the assistant may read pages.
+    pub web: Web,
 }
+
+/// Whether the assistant may read pages of the internet, each as the floor allows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Web {
+    /// Whether the tool `web_fetch` is there.
+    pub fetch: bool,
+    /// Origins in a private network or on this machine whose pages it may read, exactly these.
+    pub private_origins: Vec<String>,
+}
+
+/// Whom the owner knows, and when everything is asked about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Policy {
+    /// Whole values that may be recipients and addresses without being named in the conversation: mail
+    /// addresses, URLs, handles, account numbers.
+    pub contacts: Vec<String>,
+    /// From this exposure of a session on, everything with an effect is asked about; 0: never.
+    pub ask_from: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            contacts: Vec::new(),
+            ask_from: 100,
+        }
+    }
+}
+
+/// The most contacts.
+const CONTACTS: usize = 10_000;
 
 /// Which model answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -382,6 +419,8 @@ pub struct Approvals {
     pub expire_seconds: u64,
     /// Days that "always exactly this" holds.
     pub always_days: u32,
+    /// Minutes that a plan you said yes to holds.
+    pub task_minutes: u32,
 }
 
 impl Default for Approvals {
@@ -389,6 +428,7 @@ impl Default for Approvals {
         Self {
             expire_seconds: 300,
             always_days: 30,
+            task_minutes: 60,
         }
     }
 }
@@ -473,6 +513,21 @@ impl Config {
                     "use \"offline\", \"PROVIDER:MODEL\" with a provider that stands under [providers], or a name of [routes]",
                 );
             }
+        }
+        if self.policy.contacts.len() > CONTACTS
+            || self
+                .policy
+                .contacts
+                .iter()
+                .any(|value| value.trim().len() < 2 || value.len() > 2048)
+        {
+            return bad(
+                "policy.contacts",
+                format!(
+                    "it has more than {CONTACTS} values, or one that is shorter than 2 or longer than 2048 bytes"
+                ),
+                "keep whole values: an address, a URL, a handle, an account number",
+            );
         }
         if self
             .routes
@@ -571,6 +626,11 @@ impl Config {
                 "approvals.always-days",
                 u64::from(self.approvals.always_days),
                 3_650,
+            ),
+            (
+                "approvals.task-minutes",
+                u64::from(self.approvals.task_minutes),
+                1_440,
             ),
         ] {
             if !(1..=most).contains(&value) {

@@ -3,7 +3,9 @@
 
 use crate::effects::Effects;
 use crate::id::{CallId, Code, Digest, EffectId, SecretName, SessionId, ToolName, TurnId};
+use crate::label::Label;
 use crate::model::{Attachment, Message, Usage};
+use crate::part::Part;
 use crate::secret::{NewSecret, Protect, SecretText};
 use crate::verdict::{Decision, Reason};
 use serde::{Deserialize, Serialize};
@@ -76,14 +78,17 @@ pub enum Ask {
         decision: Decision,
         /// For the agent, with a refusal; at most 1,000 bytes.
         note: Option<String>,
+        /// Of a plan: the steps that the answer "once" allows; all of them where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<Part>,
     },
     /// Follow the questions of all sessions as they come. A stream of [`Tell::Question`] and [`Tell::Closed`].
     Watch {},
-    /// Standing grants: from config and from "always". Answered by [`Tell::Grants`].
+    /// Standing grants: from config, from "always", and of plans. Answered by [`Tell::Grants`].
     Grants {},
-    /// Takes back an "always". Answered by [`Tell::Closed`] with the code.
+    /// Takes back an "always", or what is left of a plan. Answered by [`Tell::Closed`] with the code.
     Revoke {
-        /// The code of the question that was answered with "always".
+        /// The code of the question that was answered with "always", or with yes to a plan.
         code: Code,
     },
     /// The story of one effect. Answered by [`Tell::Story`].
@@ -312,6 +317,26 @@ pub struct QuestionCard {
     pub state: String,
     /// Who answered, where somebody did.
     pub approver: Option<String>,
+    /// The steps of a plan, each of which may be allowed by itself; 0 where it is answered whole.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parts: u8,
+}
+
+fn is_zero(parts: &u8) -> bool {
+    *parts == 0
+}
+
+/// What a plan that a person said yes to still grants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskGrantRow {
+    /// The question that granted it.
+    pub code: Code,
+    /// The session that may use it.
+    pub session: SessionId,
+    /// Seconds since 1970 when it ends.
+    pub expires: i64,
+    /// The steps of which something is left: the number on the card, calls left, words of the broker.
+    pub steps: Vec<(usize, u32, String)>,
 }
 
 impl QuestionCard {
@@ -335,6 +360,15 @@ pub struct SessionRow {
     pub touched: i64,
     /// Number of messages.
     pub messages: u64,
+    /// Whose words it has heard and what private data it holds.
+    #[serde(default)]
+    pub label: Label,
+    /// How much it has read and touched, as a number.
+    #[serde(default)]
+    pub exposure: u32,
+    /// What that comes from, the greatest first.
+    #[serde(default)]
+    pub causes: Vec<(String, u32)>,
 }
 
 /// An effect in a list.
@@ -490,6 +524,9 @@ pub enum Tell {
         config: Vec<(ToolName, Option<String>)>,
         /// From answers "always": the question's code, the tool, its arguments, and when it expires.
         always: Vec<(Code, ToolName, String, i64)>,
+        /// From plans: what is left of them.
+        #[serde(default)]
+        tasks: Vec<TaskGrantRow>,
     },
     /// The story of one effect, in order: (seconds since 1970, audit sequence number, words).
     Story {

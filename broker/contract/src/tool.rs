@@ -13,6 +13,10 @@ pub enum Place {
     Hands,
     /// In the broker itself: no file, no process.
     Broker,
+    /// In the broker, by its sender.
+    Network,
+    /// Outside the assistant's sight: by a reader of its own, or by hands on the broker's behalf.
+    Quarantine,
 }
 
 /// One tool: what it is called, what it takes, what it does.
