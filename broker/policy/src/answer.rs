@@ -5,6 +5,7 @@ use crate::judge::Judged;
 use crate::permit::{Permit, Refusal};
 use crate::world::World;
 use carapace_contract::id::Digest;
+use carapace_contract::part::Part;
 use carapace_contract::verdict::{Decision, Reason};
 
 /// An answer as the store keeps it.
@@ -20,6 +21,8 @@ pub struct AnswerRecord {
     pub expires: i64,
     /// True where the answer was used before.
     pub used: bool,
+    /// Of a plan: the steps they said yes to; all of them where it is `None`.
+    pub part: Option<Part>,
 }
 
 /// A call that waits for a person. It is not a permit, and only [`Question::resolve`] makes it one.
@@ -110,11 +113,19 @@ impl<T: Judged> Question<T> {
                 return refuse(code::CONFIRMATION_DENIED, "denied", "a person said no");
             }
         };
-        let basis = Reason::new(
-            "answered",
-            format!("{} allowed it ({how})", answer.approver),
-        );
-        Ok(Permit::new(self.what, vec![basis]))
+        let Some(part) = &answer.part else {
+            let text = format!("{} allowed it ({how})", answer.approver);
+            return Ok(Permit::new(self.what, vec![Reason::new("answered", text)]));
+        };
+        let Some(what) = self.what.in_part(part) else {
+            return refuse(
+                code::CONFIRMATION_DENIED,
+                "answer-wider",
+                "the answer is about steps that were not asked about",
+            );
+        };
+        let text = format!("{} allowed step {part} of it ({how})", answer.approver);
+        Ok(Permit::new(what, vec![Reason::new("answered", text)]))
     }
 
     /// The refusal of a question that nobody answered in time.

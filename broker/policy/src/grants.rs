@@ -1,9 +1,12 @@
 //! What is done without a question: the owner's configuration, grants for the rest of a session,
 //! and answers "always exactly this".
 
+use crate::facts::Facts;
+use crate::plan::TaskGrant;
+use crate::proposal;
 use carapace_contract::config::Grant;
-use carapace_contract::id::{Digest, GroupId, SessionId, ToolName};
-use carapace_contract::tool::Invocation;
+use carapace_contract::id::{Code, Digest, GroupId, SessionId, ToolName};
+use carapace_contract::tool::{Caller, Invocation};
 use carapace_contract::verdict::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +27,48 @@ pub struct Grants {
     exact: BTreeSet<(ToolName, String)>,
     sessions: BTreeSet<SessionGrant>,
     always: BTreeMap<Digest, i64>,
+    tasks: Vec<TaskRow>,
+}
+
+/// The code of the reason where a task grant lets a call pass.
+pub const TASK: &str = "granted-task";
+
+/// The most task grants at once; the oldest goes.
+const TASKS: usize = 256;
+
+/// A task grant, with its question's code and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskRow {
+    /// The question that granted it.
+    pub code: Code,
+    /// The session that may use it.
+    pub session: SessionId,
+    /// What it covers.
+    pub grant: TaskGrant,
+}
+
+/// What lets a call pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Basis {
+    pub(crate) reason: Reason,
+    /// True where a person granted this very call, by its arguments: the floor has nothing to add.
+    pub(crate) exact: bool,
+}
+
+impl Basis {
+    fn whole(code: &str, text: impl Into<String>) -> Self {
+        Self {
+            reason: Reason::new(code, text),
+            exact: false,
+        }
+    }
+
+    fn exact(code: &str, text: impl Into<String>) -> Self {
+        Self {
+            reason: Reason::new(code, text),
+            exact: true,
+        }
+    }
 }
 
 impl Grants {
@@ -35,6 +80,7 @@ impl Grants {
             exact: BTreeSet::new(),
             sessions: BTreeSet::new(),
             always: BTreeMap::new(),
+            tasks: Vec::new(),
         };
         for grant in config {
             match &grant.arguments {
@@ -78,16 +124,93 @@ impl Grants {
         self.tools.contains(tool)
     }
 
+    /// Lets a session do what a plan says.
+    pub fn allow_task(&mut self, code: Code, session: SessionId, grant: TaskGrant) {
+        if self.tasks.len() >= TASKS {
+            self.tasks.remove(0);
+        }
+        self.tasks.push(TaskRow {
+            code,
+            session,
+            grant,
+        });
+    }
+
+    /// The task grants that count at `now` (seconds since 1970), oldest first.
+    pub fn tasks(&self, now: i64) -> impl Iterator<Item = &TaskRow> {
+        self.tasks
+            .iter()
+            .filter(move |row| row.grant.expires() > now)
+    }
+
+    /// Takes a task grant back. False where there was none.
+    pub fn revoke_task(&mut self, code: &Code) -> bool {
+        let before = self.tasks.len();
+        self.tasks.retain(|row| row.code != *code);
+        self.tasks.len() < before
+    }
+
+    /// Takes every task grant back.
+    pub fn end_all_tasks(&mut self) {
+        self.tasks.clear();
+    }
+
+    /// Uses the task grant that lets a call pass, once. To be called for each call whose permit rests on
+    /// [`TASK`].
+    pub fn use_task(&mut self, call: &Invocation, facts: &Facts, now: i64) {
+        let Some((at, step)) = self.task(call, facts, now) else {
+            return;
+        };
+        if self.tasks[at].grant.used(step) {
+            self.tasks.remove(at);
+        }
+    }
+
+    fn task(&self, call: &Invocation, facts: &Facts, now: i64) -> Option<(usize, usize)> {
+        self.tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.session == call.caller.session)
+            .find_map(|(at, row)| {
+                let step = self.step(&row.grant, call, facts, now)?;
+                Some((at, step))
+            })
+    }
+
+    /// The step of a task grant that covers a call.
+    fn step(&self, grant: &TaskGrant, call: &Invocation, facts: &Facts, now: i64) -> Option<usize> {
+        let covering = |grant: &TaskGrant| {
+            grant.covers(&call.tool, &call.effects, &call.arguments, facts, now)
+        };
+        let mut step = covering(grant)?;
+        if self.stands(&call.caller, &call.tool) {
+            return Some(step);
+        }
+        let mut left = grant.clone();
+        while !proposal::is_enough(&left.steps()[step], call) {
+            // Perhaps a later one names more.
+            let mut steps = left.steps().to_vec();
+            steps[step].count = 0;
+            left = TaskGrant::new(steps, left.expires());
+            step = covering(&left)?;
+        }
+        Some(step)
+    }
+
+    /// True where every call of the tool that the floor allows passes: by configuration, or in this session.
+    pub(crate) fn stands(&self, caller: &Caller, tool: &ToolName) -> bool {
+        let in_session = || SessionGrant {
+            session: caller.session,
+            tool: tool.clone(),
+        };
+        caller.group == self.group
+            && (self.tools.contains(tool) || self.sessions.contains(&in_session()))
+    }
+
     /// What lets this call pass at `now` (seconds since 1970), if anything does.
-    pub(crate) fn basis(&self, call: &Invocation, now: i64) -> Option<Reason> {
+    pub(crate) fn basis(&self, call: &Invocation, facts: &Facts, now: i64) -> Option<Basis> {
         if call.caller.group != self.group {
             return None;
-        }
-        if self.tools.contains(&call.tool) {
-            return Some(Reason::new(
-                "granted-tool",
-                format!("the configuration grants every call of {}", call.tool),
-            ));
         }
         // Clones of short strings, and only where a tool is granted by exact arguments or session at all.
         if self.exact.iter().any(|(tool, _)| *tool == call.tool)
@@ -95,22 +218,12 @@ impl Grants {
                 .exact
                 .contains(&(call.tool.clone(), call.canonical_arguments()))
         {
-            return Some(Reason::new(
+            return Some(Basis::exact(
                 "granted-exact",
                 format!(
                     "the configuration grants {} with exactly these arguments",
                     call.tool
                 ),
-            ));
-        }
-        let in_session = SessionGrant {
-            session: call.caller.session,
-            tool: call.tool.clone(),
-        };
-        if self.sessions.contains(&in_session) {
-            return Some(Reason::new(
-                "granted-session",
-                format!("a person allowed {} for this session", call.tool),
             ));
         }
         if !self.always.is_empty()
@@ -119,9 +232,35 @@ impl Grants {
                 .get(&call.shape())
                 .is_some_and(|expires| *expires > now)
         {
-            return Some(Reason::new(
+            return Some(Basis::exact(
                 "granted-always",
                 "a person allowed exactly this call for good",
+            ));
+        }
+        if let Some((at, step)) = self.task(call, facts, now) {
+            return Some(Basis::exact(
+                TASK,
+                format!(
+                    "step {} of the plan that was granted with {}",
+                    step + 1,
+                    self.tasks[at].code
+                ),
+            ));
+        }
+        if self.tools.contains(&call.tool) {
+            return Some(Basis::whole(
+                "granted-tool",
+                format!("the configuration grants every call of {}", call.tool),
+            ));
+        }
+        let in_session = SessionGrant {
+            session: call.caller.session,
+            tool: call.tool.clone(),
+        };
+        if self.sessions.contains(&in_session) {
+            return Some(Basis::whole(
+                "granted-session",
+                format!("a person allowed {} for this session", call.tool),
             ));
         }
         None

@@ -5,14 +5,20 @@ use crate::code;
 use crate::model_call::ModelCall;
 use crate::own_send::OwnSend;
 use crate::permit::{Permit, Refusal};
+use crate::plan;
+use crate::proposal::Proposal;
 use crate::rate::RateState;
 use crate::world::{SecretUse, World};
 use carapace_contract::config::OFFLINE;
 use carapace_contract::effects::{Effects, Reach, Undo};
-use carapace_contract::id::Digest;
+use carapace_contract::id::{Digest, ToolName};
+use carapace_contract::part::Part;
 use carapace_contract::tool::Invocation;
 use carapace_contract::verdict::{Reason, Verdict};
 use carapace_ipc_proto::claim::Claim;
+
+/// How often a person says no in one turn before nothing more is asked in it.
+const NOES: u32 = 3;
 
 /// Something that can be judged. A closed set: invocations, model calls and requests of the broker's own.
 pub trait Judged: sealed::Floor {
@@ -20,6 +26,15 @@ pub trait Judged: sealed::Floor {
     fn digest(&self) -> Digest;
     /// What it does to the world.
     fn effects(&self) -> &Effects;
+
+    /// As much of it as a person said yes to. `None` where it has no such part: most calls are answered
+    /// whole.
+    fn in_part(self, _part: &Part) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// The outcome.
@@ -106,7 +121,41 @@ impl Judged for Invocation {
 impl sealed::Floor for Invocation {
     #[allow(private_interfaces)] // as in the trait
     fn opinions(&self, world: &World<'_>) -> Vec<Opinion> {
-        vec![authority(self, world), rate(world)]
+        let basis = world.grants.basis(self, world.facts, world.now);
+        let exact = basis.as_ref().is_some_and(|basis| basis.exact);
+        let mut opinions = vec![
+            authority(self, basis.map(|basis| basis.reason)),
+            told_label(self, world),
+            // A person who granted this very call knew what it does.
+            if exact {
+                Opinion::Silent
+            } else {
+                floor(self, world)
+            },
+            rate(world),
+        ];
+        // A person who said no so often in one turn is not asked again in it.
+        if world.facts.refusals >= NOES
+            && opinions
+                .iter()
+                .any(|opinion| matches!(opinion, Opinion::Unsure(_)))
+        {
+            let text = format!(
+                "you said no {NOES} times in this turn; what you want done, say in the chat"
+            );
+            opinions.push(Opinion::Against(Refusal::new(
+                code::CONFIRMATION_DENIED,
+                Reason::new("refused-often", text),
+            )));
+        }
+        opinions
+    }
+}
+
+impl sealed::Floor for Proposal {
+    #[allow(private_interfaces)] // as in the trait
+    fn opinions(&self, world: &World<'_>) -> Vec<Opinion> {
+        vec![steps(self, world), standing(self, world), rate(world)]
     }
 }
 
@@ -162,14 +211,14 @@ fn freeze(world: &World<'_>) -> Opinion {
 
 /// A grant, or a question. A call from inside the hands has the same grants and the same desk as
 /// one of the mind: never wider.
-fn authority(call: &Invocation, world: &World<'_>) -> Opinion {
-    if let Some(basis) = world.grants.basis(call, world.now) {
+fn authority(call: &Invocation, basis: Option<Reason>) -> Opinion {
+    if let Some(basis) = basis {
         return Opinion::For(basis);
     }
     let mut reasons = vec![Reason::new(
         "not-granted",
         format!(
-            "no grant covers this call; `[[grants]] tool = \"{}\"` in config.toml would allow every call of it",
+            "no grant covers this call; `[[grants]] tool = \"{}\"` in config.toml would allow every call of it that the floor allows",
             call.tool
         ),
     )];
@@ -195,6 +244,118 @@ fn authority(call: &Invocation, world: &World<'_>) -> Opinion {
         ));
     }
     Opinion::Unsure(reasons)
+}
+
+/// What the session had seen, for whoever asks later why it was done. No permission comes of it: without
+/// authority a call is asked about.
+fn told_label(call: &Invocation, world: &World<'_>) -> Opinion {
+    if call.effects.is_outward() {
+        Opinion::For(label_of(world))
+    } else {
+        Opinion::Silent
+    }
+}
+
+fn label_of(world: &World<'_>) -> Reason {
+    Reason::new(
+        "label",
+        format!(
+            "the session's label is {}; its exposure is {}",
+            world.facts.label(),
+            world.facts.exposure().level()
+        ),
+    )
+}
+
+/// Keeps that a person said no to a call, so that it is not asked about again in the same turn.
+pub fn refused(call: &Invocation, facts: &mut crate::facts::Facts) {
+    let finding = crate::floor::floor(&call.tool, &call.effects, &call.arguments, facts);
+    let why = match finding.verdict {
+        Verdict::Ask => finding.reasons,
+        Verdict::Allow | Verdict::Refuse => Vec::new(),
+    };
+    facts.refused(call.tool.as_str(), &why);
+}
+
+/// Whether it is what the owner asked for. Permission it never gives: that is for a grant.
+fn floor(call: &Invocation, world: &World<'_>) -> Opinion {
+    let finding = crate::floor::floor(&call.tool, &call.effects, &call.arguments, world.facts);
+    match finding.verdict {
+        Verdict::Allow => Opinion::Silent,
+        Verdict::Ask => {
+            let mut reasons = finding.reasons;
+            reasons.push(label_of(world));
+            Opinion::Unsure(reasons)
+        }
+        Verdict::Refuse => Opinion::Against(Refusal::new(
+            code::CONFIRMATION_DENIED,
+            finding
+                .reasons
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Reason::new("floor", "the floor refuses it")),
+        )),
+    }
+}
+
+/// Whether the floor would let each step pass by itself.
+fn steps(proposal: &Proposal, world: &World<'_>) -> Opinion {
+    let against = |reason| Opinion::Against(Refusal::new(code::CONFIRMATION_DENIED, reason));
+    if proposal.was_refused(world.facts) {
+        let text = "you said no to this plan in the same turn";
+        return against(Reason::new("refused-before", text));
+    }
+    let worst = Effects::worst_case();
+    let effects_of = |tool: &ToolName| {
+        proposal
+            .steps
+            .iter()
+            .find(|one| one.step.tool == *tool)
+            .map_or(&worst, |one| &one.effects)
+    };
+    let finding = plan::judge(&proposal.plain(), effects_of, world.facts);
+    let mut reasons = finding.reasons;
+    match finding.verdict {
+        Verdict::Allow => Opinion::Silent,
+        Verdict::Ask => {
+            reasons.push(label_of(world));
+            Opinion::Unsure(reasons)
+        }
+        Verdict::Refuse => {
+            // Steps that would be asked about have their reasons beside the one that is refused.
+            let at = reasons
+                .iter()
+                .position(|reason| reason.code.starts_with("refused-"))
+                .unwrap_or(0);
+            against(reasons.swap_remove(at))
+        }
+    }
+}
+
+/// Whether every step's tool is granted anyway; a yes to the plan grants the others.
+fn standing(proposal: &Proposal, world: &World<'_>) -> Opinion {
+    let missing: Vec<Reason> = proposal
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| !world.grants.stands(&proposal.caller, &one.step.tool))
+        .map(|(at, one)| {
+            let tool = &one.step.tool;
+            let text = format!(
+                "step {}: nothing else grants {tool}; a yes to this step does",
+                at + 1
+            );
+            Reason::new("not-granted", text)
+        })
+        .collect();
+    if missing.is_empty() {
+        Opinion::For(Reason::new(
+            "granted-plan",
+            "every step passes without a question as it stands",
+        ))
+    } else {
+        Opinion::Unsure(missing)
+    }
 }
 
 fn rate(world: &World<'_>) -> Opinion {

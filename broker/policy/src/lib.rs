@@ -8,25 +8,41 @@
 //!
 //! Verdicts are combined with `Verdict::and`: a further judge can tighten and never loosen.
 
+mod act;
 mod answer;
+pub mod attack;
 pub mod code;
+mod exposure;
+mod facts;
+mod floor;
 mod grants;
 mod judge;
 mod ledger;
 mod model_call;
 mod own_send;
 mod permit;
+pub mod plan;
 mod price;
+mod proposal;
 mod rate;
+pub mod replay;
+mod resolve;
+mod spoken;
+mod token;
 mod world;
 
 pub use answer::{AnswerRecord, Question};
-pub use grants::{Grants, SessionGrant};
-pub use judge::{Judged, Judgement, judge};
+pub use exposure::{ASK_FROM, Cause, Exposure};
+pub use facts::{Contacts, Facts};
+pub use floor::{Finding, floor};
+pub use grants::{Grants, SessionGrant, TASK, TaskRow};
+pub use judge::{Judged, Judgement, judge, refused};
 pub use ledger::{Amount, Ledger, Moment, Spender, Spending};
 pub use model_call::ModelCall;
 pub use own_send::{OwnSend, Purpose};
 pub use permit::{Permit, Refusal};
 pub use price::Prices;
+pub use proposal::{PROPOSE, Proposal, Proposed, Unbound};
 pub use rate::{Bucket, RateState};
+pub use spoken::Spoken;
 pub use world::{Budget, Reachable, SecretUse, World};

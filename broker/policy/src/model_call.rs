@@ -76,10 +76,9 @@ impl ModelCall {
 static OFFLINE: LazyLock<Effects> = LazyLock::new(|| Effects {
     reads: Reach::None,
     writes: Reach::None,
-    egress: Vec::new(),
-    recipients: Vec::new(),
     undo: Undo::Nothing,
     idempotent: true,
+    ..Effects::default()
 });
 
 static PROVIDER: LazyLock<Effects> = LazyLock::new(|| Effects {
@@ -89,4 +88,5 @@ static PROVIDER: LazyLock<Effects> = LazyLock::new(|| Effects {
     recipients: vec!["route".to_owned()],
     undo: Undo::Impossible,
     idempotent: true,
+    ..Effects::default()
 });

@@ -75,8 +75,8 @@ impl OwnSend {
 static OWN: LazyLock<Effects> = LazyLock::new(|| Effects {
     reads: Reach::Internet,
     writes: Reach::Internet,
-    egress: Vec::new(),
     recipients: vec!["origin".to_owned()],
     undo: Undo::Impossible,
     idempotent: true,
+    ..Effects::default()
 });

@@ -1,5 +1,6 @@
 //! Everything a judgement depends on besides the call itself, as values.
 
+use crate::facts::Facts;
 use crate::grants::Grants;
 use crate::ledger::{Ledger, Moment};
 use crate::rate::RateState;
@@ -47,6 +48,8 @@ pub struct World<'a> {
     pub frozen: bool,
     /// What is done without a question.
     pub grants: &'a Grants,
+    /// What is known about the session.
+    pub facts: &'a Facts,
     /// Whether the session may start another call ([`crate::Bucket::state`]).
     pub rate: RateState,
     /// What is left for the turn.
