@@ -4,6 +4,7 @@ use crate::db::always::{self, AlwaysGrant};
 use crate::db::questions::{self, AnswerTaken, NewQuestion, StoredQuestion};
 use crate::store::{Store, StoreError, now};
 use carapace_contract::id::{Code, Digest, EffectId, TurnId};
+use carapace_contract::part::Part;
 use carapace_contract::verdict::Decision;
 use carapace_policy::AnswerRecord;
 
@@ -69,12 +70,21 @@ impl Store {
         &self,
         code: Code,
         decision: Decision,
+        part: Option<Part>,
         approver: String,
         note: Option<String>,
         now: i64,
     ) -> Result<AnswerTaken, StoreError> {
         let work = move |db: &rusqlite::Connection| {
-            questions::answer(db, &code, decision, &approver, note.as_deref(), now)
+            questions::answer(
+                db,
+                &code,
+                decision,
+                part.as_ref(),
+                &approver,
+                note.as_deref(),
+                now,
+            )
         };
         Ok(self.inner.db.call_durably(work).await?)
     }

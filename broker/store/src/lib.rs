@@ -16,6 +16,8 @@ mod approvals;
 #[cfg(feature = "database")]
 mod db;
 #[cfg(feature = "database")]
+mod labels;
+#[cfg(feature = "database")]
 mod note;
 #[cfg(feature = "database")]
 mod record;
@@ -39,6 +41,8 @@ pub use db::{
     questions::{AnswerTaken, NewQuestion, StoredQuestion},
     turns::{Accepted, TurnRow, TurnState},
 };
+#[cfg(feature = "database")]
+pub use labels::Seen;
 #[cfg(feature = "database")]
 pub use note::Note;
 #[cfg(feature = "database")]

@@ -3,6 +3,8 @@
 use carapace_contract::id::{
     Code, Digest, EffectId, GroupId, SecretName, SessionId, TurnId, WorkerId,
 };
+use carapace_contract::label::Label;
+use carapace_contract::part::Part;
 use carapace_contract::verdict::{Decision, Reason};
 use serde::Serialize;
 
@@ -81,6 +83,9 @@ pub enum Note {
         question: Code,
         /// What they decided.
         decision: Decision,
+        /// Of a plan: the steps they allowed; all of them where it is left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        part: Option<Part>,
         /// Who they are.
         approver: String,
     },
@@ -96,6 +101,33 @@ pub enum Note {
         question: Code,
         /// `expired` or `void`.
         state: String,
+    },
+    /// A session's label grew.
+    Labelled {
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// What it is now.
+        label: Label,
+        /// How much it has read and touched.
+        exposure: u32,
+        /// What came into it.
+        cause: String,
+    },
+    /// A plan's steps may be done in its session.
+    Granted {
+        /// The plan.
+        #[serde(skip)]
+        effect: EffectId,
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// The question, or the code under which it can be taken back where nobody had to be asked.
+        question: Code,
+        /// Which steps, each as its number, tool and how often.
+        steps: Vec<String>,
+        /// Seconds since 1970 when it ends.
+        expires: i64,
     },
     /// A standing grant was taken back.
     Revoked {
@@ -222,6 +254,7 @@ impl Note {
             Note::Refused { effect, .. }
             | Note::Asked { effect, .. }
             | Note::Answered { effect, .. }
+            | Note::Granted { effect, .. }
             | Note::Unanswered { effect, .. }
             | Note::Finished { effect, .. } => Some(*effect),
             _ => None,
@@ -234,8 +267,10 @@ impl Note {
             | Note::Refused { session, .. }
             | Note::Asked { session, .. }
             | Note::Answered { session, .. }
+            | Note::Granted { session, .. }
             | Note::Unanswered { session, .. }
             | Note::Finished { session, .. }
+            | Note::Labelled { session, .. }
             | Note::Switched { session, .. }
             | Note::TurnEnded { session, .. } => Some(*session),
             Note::Violation { session, .. }

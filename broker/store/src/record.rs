@@ -3,7 +3,7 @@
 
 use carapace_contract::id::{CallId, Digest, EffectId, GroupId, SessionId, TurnId};
 use carapace_contract::tool::Invocation;
-use carapace_policy::{Judged, ModelCall, OwnSend, Permit};
+use carapace_policy::{Judged, ModelCall, OwnSend, PROPOSE, Permit, Proposal};
 use serde_json::{Value, json};
 
 /// Arguments up to this many bytes stand in the audit log as they are; longer ones as size and digest.
@@ -100,6 +100,40 @@ impl Auditable for Invocation {
         } else {
             body["arguments-bytes"] = json!(canonical.len());
             body["arguments-sha256"] = json!(Digest::of(canonical.as_bytes()));
+        }
+        body
+    }
+}
+
+impl Auditable for Proposal {
+    fn about(&self) -> About {
+        About {
+            effect: self.effect,
+            group: self.caller.group.clone(),
+            session: self.caller.session,
+            turn: self.caller.turn,
+            within: self.caller.within.clone(),
+            call: self.call.clone(),
+            what: PROPOSE.to_owned(),
+            digest: self.digest(),
+            idempotent: self.effects().idempotent,
+        }
+    }
+
+    fn body(&self) -> Value {
+        let steps = json!(self.plain());
+        let text = steps.to_string();
+        let mut body = json!({
+            "what": PROPOSE,
+            "turn": self.caller.turn,
+            "call": self.call,
+            "part": self.part(),
+        });
+        if text.len() <= MAX_LOGGED_ARGUMENTS {
+            body["arguments"] = json!({ "steps": steps });
+        } else {
+            body["arguments-bytes"] = json!(text.len());
+            body["arguments-sha256"] = json!(Digest::of(text.as_bytes()));
         }
         body
     }

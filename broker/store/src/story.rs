@@ -92,12 +92,27 @@ fn words(record: &Record) -> String {
                 reasons(&body["reasons"])
             )
         }
-        "answered" => format!(
-            "{} answered question {}: {}",
-            field("approver"),
-            field("question"),
-            field("decision")
-        ),
+        "answered" => {
+            let part = match body["part"].as_str() {
+                Some(part) => format!(", steps {part}"),
+                None => String::new(),
+            };
+            format!(
+                "{} answered question {}: {}{part}",
+                field("approver"),
+                field("question"),
+                field("decision")
+            )
+        }
+        "granted" => {
+            let steps: Vec<&str> = body["steps"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            format!("{} grants {}", field("question"), steps.join("; "))
+        }
         "unanswered" => format!("question {} is {}", field("question"), field("state")),
         "finished" => format!(
             "{} after {} ms: {}",

@@ -182,7 +182,7 @@ async fn an_answer_is_taken_once_in_time_and_used_once() {
     store.ask(asked).await.unwrap();
     assert_eq!(store.use_answer(code.clone()).await.unwrap(), None);
     let answer = |code: &Code, decision, now| {
-        store.answer(code.clone(), decision, "owner".to_owned(), None, now)
+        store.answer(code.clone(), decision, None, "owner".to_owned(), None, now)
     };
     assert_eq!(
         answer(&late_code, Decision::Once, 50).await.unwrap(),
@@ -252,6 +252,7 @@ async fn questions_expire_and_are_void_with_their_turn() {
             .answer(
                 codes[1].clone(),
                 Decision::Once,
+                None,
                 "owner".to_owned(),
                 None,
                 11,
@@ -349,6 +350,7 @@ async fn the_story_of_an_effect_is_told_in_order_and_of_no_other() {
             question,
             decision,
             approver,
+            part: None,
         })
         .await
         .unwrap();

@@ -7,6 +7,7 @@
 pub(crate) mod always;
 pub(crate) mod attachments;
 pub(crate) mod effects;
+pub(crate) mod labels;
 pub(crate) mod questions;
 pub(crate) mod schema;
 pub(crate) mod sends;

@@ -3,6 +3,7 @@
 use crate::db::{DbError, stored, stored_json, to_json};
 use carapace_contract::control::QuestionCard;
 use carapace_contract::id::{Code, Digest, EffectId, GroupId, SessionId, ToolName, TurnId};
+use carapace_contract::part::Part;
 use carapace_contract::verdict::Decision;
 use carapace_policy::AnswerRecord;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -54,6 +55,8 @@ pub struct StoredQuestion {
     pub decision: Option<Decision>,
     /// What the person wrote beside it.
     pub note: Option<String>,
+    /// The steps of a plan that they allowed; all of them where it is `None`.
+    pub part: Option<Part>,
 }
 
 pub(crate) fn create(db: &Connection, question: &NewQuestion, now: i64) -> Result<(), DbError> {
@@ -108,6 +111,7 @@ pub(crate) fn answer(
     db: &Connection,
     code: &Code,
     decision: Decision,
+    part: Option<&Part>,
     approver: &str,
     note: Option<&str>,
     now: i64,
@@ -133,7 +137,7 @@ pub(crate) fn answer(
         "allowed"
     };
     db.prepare_cached(
-        "UPDATE questions SET state = ?2, decision = ?3, approver = ?4, note = ?5, answered = ?6
+        "UPDATE questions SET state = ?2, decision = ?3, approver = ?4, note = ?5, answered = ?6, part = ?7
          WHERE code = ?1 AND state = 'open'",
     )?
     .execute(params![
@@ -142,7 +146,8 @@ pub(crate) fn answer(
         to_json("decision", &decision)?,
         approver,
         note,
-        now
+        now,
+        part.map(ToString::to_string)
     ])?;
     Ok(
         find(db, code)?.map_or(AnswerTaken::NoSuchQuestion, |question| {
@@ -176,6 +181,7 @@ pub(crate) fn use_answer(db: &Connection, code: &Code) -> Result<Option<AnswerRe
         approver,
         expires: question.card.expires,
         used,
+        part: question.part,
     }))
 }
 
@@ -237,8 +243,7 @@ fn one(db: &Connection, which: &str, value: &str) -> Result<Option<StoredQuestio
         .transpose()
 }
 
-const SELECT: &str =
-    "SELECT effect, digest, shape, arguments, card, state, approver, decision, note FROM questions";
+const SELECT: &str = "SELECT effect, digest, shape, arguments, card, state, approver, decision, note, part FROM questions";
 
 struct Raw {
     effect: String,
@@ -250,6 +255,7 @@ struct Raw {
     approver: Option<String>,
     decision: Option<String>,
     note: Option<String>,
+    part: Option<String>,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
@@ -263,6 +269,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         approver: row.get(6)?,
         decision: row.get(7)?,
         note: row.get(8)?,
+        part: row.get(9)?,
     })
 }
 
@@ -281,6 +288,7 @@ fn typed(raw: Raw) -> Result<StoredQuestion, DbError> {
             .map(|text| stored_json("decision", &text))
             .transpose()?,
         note: raw.note,
+        part: raw.part.map(|text| stored("part", &text)).transpose()?,
     })
 }
 

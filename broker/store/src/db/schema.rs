@@ -111,6 +111,11 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (session, id)
      ) STRICT, WITHOUT ROWID;
      ALTER TABLE sessions ADD COLUMN route TEXT;",
+    // 3: labels of sessions and workspaces; which steps of a plan a person said yes to.
+    "CREATE TABLE labels (
+        thing TEXT PRIMARY KEY, json TEXT NOT NULL, touched INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     ALTER TABLE questions ADD COLUMN part TEXT;",
 ];
 
 /// Opens the database, made or migrated as needed, for this process alone.
@@ -257,6 +262,7 @@ mod tests {
     const NEXT: &[&str] = &[
         MIGRATIONS[0],
         MIGRATIONS[1],
+        MIGRATIONS[2],
         "ALTER TABLE sessions ADD COLUMN later TEXT",
         "CREATE TABLE more (x INTEGER) STRICT",
     ];

@@ -1,6 +1,7 @@
 //! Sessions and their messages, which are only ever added to.
 
 use crate::db::{DbError, stored, stored_json, to_json, unsigned};
+use crate::labels::Seen;
 use carapace_contract::control::SessionRow;
 use carapace_contract::id::{GroupId, SessionId, TurnId};
 use carapace_contract::model::Message;
@@ -98,7 +99,8 @@ pub(crate) fn list(
     limit: u32,
 ) -> Result<Vec<SessionRow>, DbError> {
     let mut statement = db.prepare_cached(
-        "SELECT session, title, touched, (SELECT COUNT(*) FROM messages m WHERE m.session = s.session)
+        "SELECT session, title, touched, (SELECT COUNT(*) FROM messages m WHERE m.session = s.session),
+            (SELECT json FROM labels l WHERE l.thing = 'session ' || s.session)
          FROM sessions s WHERE grp = ?1 ORDER BY touched DESC, created DESC LIMIT ?2",
     )?;
     let rows = statement.query_map(params![group.as_str(), limit], |row| {
@@ -107,11 +109,24 @@ pub(crate) fn list(
             row.get::<_, String>(1)?,
             row.get::<_, i64>(2)?,
             row.get::<_, i64>(3)?,
+            row.get::<_, Option<String>>(4)?,
         ))
     })?;
     rows.map(|row| {
-        let (session, title, touched, messages) = row?;
+        let (session, title, touched, messages, seen) = row?;
+        let seen: Seen = match seen {
+            Some(text) => stored_json("label", &text)?,
+            None => Seen::default(),
+        };
         Ok(SessionRow {
+            exposure: seen.exposure.level(),
+            causes: seen
+                .exposure
+                .causes()
+                .into_iter()
+                .map(|(cause, points)| (cause.to_owned(), points))
+                .collect(),
+            label: seen.label,
             session: stored("session", &session)?,
             title,
             touched,

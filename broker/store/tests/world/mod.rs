@@ -78,10 +78,9 @@ pub fn read(session: SessionId, turn: TurnId, call: &str) -> Invocation {
         effects: Effects {
             reads: Reach::Workspace,
             writes: Reach::None,
-            egress: vec![],
-            recipients: vec![],
             undo: Undo::Nothing,
             idempotent: true,
+            ..Effects::default()
         },
         place: Place::Hands,
     }
@@ -108,10 +107,12 @@ pub fn permit(call: Invocation) -> Permit<Invocation> {
         GroupId::owner(),
         &[Grant {
             tool: call.tool.clone(),
-            arguments: None,
+            // Of exactly this call: the floor has nothing to add then.
+            arguments: call.arguments.as_object().cloned(),
         }],
     );
     let world = World {
+        facts: &carapace_policy::Facts::default(),
         frozen: false,
         grants: &grants,
         rate: RateState::Open,
@@ -154,6 +155,7 @@ pub fn question(call: &Invocation, expires: i64) -> NewQuestion {
             digest: call.digest().to_string(),
             state: "open".to_owned(),
             approver: None,
+            parts: 0,
         },
     }
 }
