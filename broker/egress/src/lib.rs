@@ -13,6 +13,7 @@ mod attach;
 mod client;
 mod error;
 pub mod guard;
+mod page;
 mod response;
 mod settings;
 mod stop;
@@ -28,6 +29,7 @@ use carapace_providers::{Attach, Method, Origin, Outbound};
 use carapace_store::Recorded;
 use client::Proxy;
 use guard::Guard;
+use page::Pages;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Request};
 use response::Clock;
@@ -52,6 +54,7 @@ pub struct Egress(Rc<Inner>);
 struct Inner {
     clients: RefCell<BTreeMap<Origin, Client>>,
     guard: Guard,
+    pages: Option<Pages>,
     lender: Rc<dyn Lender>,
     stop: Stop,
 }
@@ -89,9 +92,16 @@ impl Egress {
             )?;
             clients.insert(origin, client);
         }
+        let pages = settings.pages.map(|private| Pages {
+            guard: Guard::new(Vec::new(), private),
+            tls,
+            proxy,
+            resolver: settings.resolver,
+        });
         Ok(Self(Rc::new(Inner {
             clients: RefCell::new(clients),
             guard,
+            pages,
             lender: settings.lender,
             stop: Stop::new(),
         })))

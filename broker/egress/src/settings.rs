@@ -16,6 +16,9 @@ pub struct Settings {
     pub allowed: Vec<Origin>,
     /// Those of [`allowed`](Self::allowed) that may be in a private network: exactly these origins.
     pub private_origins: Vec<Origin>,
+    /// Whether tools may ask for pages anywhere on the public internet, and which private origins they may
+    /// ask besides.
+    pub pages: Option<Vec<Origin>>,
     /// Certificate authorities besides Mozilla's, as PEM.
     pub ca_pem: Option<String>,
     /// `http://HOST:PORT` or `https://HOST:PORT`: everything but private origins and this machine goes through it.

@@ -28,6 +28,7 @@ fn local(tls: Arc<rustls::ServerConfig>) -> (SocketAddr, world::server::Seen) {
 fn private(origin: &str, resolver: Arc<Answers>) -> Egress {
     Egress::new(Settings {
         private_origins: vec![Origin::of(origin).unwrap()],
+        pages: None,
         ca_pem: Some(authority().pem()),
         resolver,
         ..settings(&[origin])
@@ -178,6 +179,7 @@ async fn an_authority_of_ones_own_is_trusted_only_where_it_is_configured() {
     let origin = format!("https://{NAME}:{}", address.port());
     let egress = Egress::new(Settings {
         private_origins: vec![Origin::of(&origin).unwrap()],
+        pages: None,
         resolver: Answers::always(&["127.0.0.1"]),
         ..settings(&[&origin])
     })
@@ -270,6 +272,7 @@ async fn this_machine_and_private_origins_do_not_go_through_the_proxy() {
     );
     let egress = Egress::new(Settings {
         private_origins: vec![Origin::of(&there).unwrap()],
+        pages: None,
         ca_pem: Some(authority().pem()),
         proxy: Some(format!("http://{through}")),
         resolver: Answers::always(&["127.0.0.1"]),

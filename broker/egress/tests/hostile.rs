@@ -365,6 +365,7 @@ fn only_the_internet_this_machine_and_what_is_named_private_can_be_allowed() {
     ] {
         let result = Egress::new(carapace_egress::Settings {
             private_origins: vec![Origin::of(private).unwrap()],
+            pages: None,
             ..settings(&[private])
         });
         assert_eq!(result.is_ok(), right, "{private}");

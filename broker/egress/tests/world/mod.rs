@@ -67,6 +67,7 @@ pub async fn recorded(
         worst: Amount::default(),
     };
     let world = World {
+        facts: &carapace_policy::Facts::default(),
         frozen: false,
         grants: &Grants::of(group, &[]),
         rate: RateState::Open,
@@ -142,6 +143,7 @@ pub async fn exchange_with(
 /// A sender to these origins, with a resolver that has no answer and a purse that is empty.
 pub fn settings(allowed: &[&str]) -> Settings {
     Settings {
+        pages: None,
         allowed: allowed.iter().map(|o| Origin::of(o).unwrap()).collect(),
         private_origins: vec![],
         ca_pem: None,
