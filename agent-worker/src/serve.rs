@@ -1,7 +1,6 @@
 //! The loop between the channel and the turn: reads a word, gives it to the machine, sends what
 //! the machine asks. One thread; waits only on the channel and on the machine's next moment.
 
-use crate::prompt::Mark;
 use crate::turn::{Input, Machine};
 use carapace_ipc_proto::error::{Code, ErrorWord};
 use carapace_ipc_proto::link::{self, LinkError};
@@ -19,9 +18,6 @@ pub enum ServeError {
     /// The channel failed or the broker broke the line's rules; only a new process can help.
     #[error("the mind's channel to the broker failed: {0}; the broker starts another mind")]
     Link(#[from] LinkError),
-    /// Without it no mark can be made that untrusted text cannot know.
-    #[error("the mark around untrusted text cannot be made: the kernel gave no random number: {0}")]
-    Random(getrandom::Error),
 }
 
 /// Serves turns until the broker says to end or closes the channel.
@@ -89,14 +85,7 @@ impl Parts {
                     .turn
                     .take(part.json, part.more)
                     .map_err(LinkError::from)?;
-                whole
-                    .map(|json| {
-                        Ok::<_, ServeError>(Input::Turn {
-                            json,
-                            mark: mark()?,
-                        })
-                    })
-                    .transpose()?
+                whole.map(|json| Input::Turn { json })
             }
             Word::Result(reply) => {
                 let whole = self
@@ -124,12 +113,6 @@ impl Parts {
             Word::Shutdown(_) | Word::Invoke(_) | Word::Gone(_) => None,
         })
     }
-}
-
-fn mark() -> Result<Mark, ServeError> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(ServeError::Random)?;
-    Ok(Mark::new(u64::from_ne_bytes(bytes)))
 }
 
 fn unreadable() -> ErrorWord {

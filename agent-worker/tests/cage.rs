@@ -71,7 +71,7 @@ fn a_turn_with_tools_is_answered(mind: &mut Mind) {
     assert!(
         messages[3]["content"]
             .as_str()
-            .is_some_and(|text| text.contains("\na.txt\n")),
+            .is_some_and(|text| text.contains("a.txt")),
         "{messages}"
     );
     assert!(

@@ -1,14 +1,10 @@
-//! What the model is told: who it is and where, then the conversation, with everything that a tool
-//! returned between marks.
-//!
-//! The marks tell an honest model what is data. They bind nobody: what a model does after reading
-//! hostile text is judged by the broker like everything else.
+//! What the model is told: who it is and where, then the conversation. The marks around what tools
+//! returned are the broker's: it makes them where nobody in here can leave them out.
 
-mod mark;
+mod reader;
 mod room;
 mod system;
 
-pub use mark::Mark;
 pub use room::MOST;
 
 use crate::turn::TurnWord;
@@ -20,29 +16,25 @@ use carapace_contract::model::{Completion, Message, Role};
 pub struct Prompt {
     system: Message,
     tools: Vec<ToolName>,
-    mark: Mark,
 }
 
 impl Prompt {
     /// The prompt of a turn.
-    pub fn new(turn: &TurnWord, mark: Mark) -> Self {
+    pub fn new(turn: &TurnWord) -> Self {
+        let system = match turn.reading {
+            false => system::text(&turn.tools),
+            true => reader::TEXT.to_owned(),
+        };
         Self {
-            system: Message::text(Role::System, system::text(&turn.tools, mark)),
+            system: Message::text(Role::System, system),
             tools: turn.tools.iter().map(|tool| tool.name.clone()).collect(),
-            mark,
         }
     }
 
     /// The request for the next answer. `tokens` is what the turn may still use.
     pub fn completion(&self, conversation: &[Message], tokens: u64) -> Completion {
         let mut messages = vec![self.system.clone()];
-        messages.extend(conversation.iter().map(|message| match message.role {
-            Role::Tool => Message {
-                content: self.mark.around(&message.content),
-                ..message.clone()
-            },
-            _ => message.clone(),
-        }));
+        messages.extend(conversation.iter().cloned());
         room::make(&mut messages);
         Completion {
             messages,

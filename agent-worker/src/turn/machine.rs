@@ -5,7 +5,7 @@ use super::word::TurnWord;
 use super::{BACK_OFF, IN_FLIGHT, LONGEST_WAIT, RETRIES};
 use crate::ask::report::End;
 use crate::ask::{Ask, complete, report, say};
-use crate::prompt::{Mark, Prompt};
+use crate::prompt::Prompt;
 use carapace_contract::model::{Answer, Message, Role, Stop};
 use carapace_ipc_proto::error::{Code, ErrorWord};
 use carapace_ipc_proto::limits;
@@ -15,12 +15,10 @@ use std::time::Duration;
 /// What comes in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// A turn begins: the JSON of a [`TurnWord`], and the mark for it.
+    /// A turn begins.
     Turn {
-        /// The word.
+        /// The JSON of a [`TurnWord`].
         json: Vec<u8>,
-        /// Random, and not used before.
-        mark: Mark,
     },
     /// A piece of a reply that is still coming.
     Delta {
@@ -58,7 +56,7 @@ pub struct Machine {
     /// Unanswered requests of a turn that was stopped; their replies mean nothing any more.
     stale: BTreeSet<String>,
     /// A turn that waits for the last of `stale`.
-    next: Option<(Vec<u8>, Mark)>,
+    next: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -98,9 +96,9 @@ impl Machine {
     /// send, in order.
     pub fn take(&mut self, input: Input, now: Duration) -> Vec<Ask> {
         match input {
-            Input::Turn { json, mark } => {
+            Input::Turn { json } => {
                 self.abandon();
-                self.next = Some((json, mark));
+                self.next = Some(json);
             }
             Input::Delta { .. } => {}
             Input::Result { correlation, json } => self.reply(&correlation, Ok(json), now),
@@ -113,9 +111,9 @@ impl Machine {
             Input::Tick => {}
         }
         if self.stale.is_empty()
-            && let Some((json, mark)) = self.next.take()
+            && let Some(json) = self.next.take()
         {
-            self.begin(&json, mark, now);
+            self.begin(&json, now);
         }
         self.look_at_clock(now);
         self.send()
@@ -138,7 +136,7 @@ impl Machine {
         self.turn.is_none() && self.next.is_none() && self.queue.is_empty()
     }
 
-    fn begin(&mut self, json: &[u8], mark: Mark, now: Duration) {
+    fn begin(&mut self, json: &[u8], now: Duration) {
         let word: TurnWord = match serde_json::from_slice(json) {
             Ok(word) => word,
             Err(error) => {
@@ -148,7 +146,7 @@ impl Machine {
                 return;
             }
         };
-        let mut turn = Turn::new(word, mark, now);
+        let mut turn = Turn::new(word, now);
         let own = &turn.conversation[turn.own..];
         let rounds = || own.iter().filter(|message| !message.tool_calls.is_empty());
         turn.asked = rounds().count() as u64;
@@ -374,8 +372,8 @@ impl Machine {
 }
 
 impl Turn {
-    fn new(word: TurnWord, mark: Mark, now: Duration) -> Self {
-        let prompt = Prompt::new(&word, mark);
+    fn new(word: TurnWord, now: Duration) -> Self {
+        let prompt = Prompt::new(&word);
         let newest = word
             .history
             .iter()

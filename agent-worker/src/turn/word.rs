@@ -15,6 +15,9 @@ pub struct TurnWord {
     pub tools: Vec<ToolOffer>,
     /// What the turn may use.
     pub limits: Limits,
+    /// Whether the one message is a question about a text of others, to be answered with values.
+    #[serde(default)]
+    pub reading: bool,
 }
 
 /// A tool on offer.
