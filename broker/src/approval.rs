@@ -7,10 +7,13 @@ use crate::card;
 use crate::desk::{note_refusal, refusal_word, store_word};
 use carapace_contract::control::{QuestionCard, Tell};
 use carapace_contract::id::{Code, Digest, SecretName, ToolName};
+use carapace_contract::part::Part;
 use carapace_contract::tool::Invocation;
 use carapace_contract::verdict::{Decision, Reason};
 use carapace_ipc_proto::error::{Code as ErrorCode, ErrorWord};
-use carapace_policy::{ModelCall, Permit, Question, SecretUse, SessionGrant};
+use carapace_policy::{
+    Facts, ModelCall, PROPOSE, Permit, Proposal, Question, SecretUse, SessionGrant,
+};
 use carapace_store::{
     AlwaysGrant, AnswerTaken, Auditable, EffectState, NewQuestion, Note, StoredQuestion,
 };
@@ -29,6 +32,8 @@ pub(crate) trait Asks: Auditable + Clone {
     fn card(&self, code: Code, reasons: &[Reason], expires: i64) -> QuestionCard;
     /// The secret that the question is about, where it is about one.
     fn secret(&self) -> Option<&SecretName>;
+    /// A person said no: what the session's floor makes of it.
+    fn denied(&self, _facts: &mut Facts) {}
 }
 
 impl Asks for Invocation {
@@ -50,6 +55,37 @@ impl Asks for Invocation {
 
     fn secret(&self) -> Option<&SecretName> {
         None
+    }
+
+    fn denied(&self, facts: &mut Facts) {
+        carapace_policy::refused(self, facts);
+    }
+}
+
+impl Asks for Proposal {
+    fn tool(&self) -> ToolName {
+        PROPOSE.parse().expect("a name of the line")
+    }
+
+    fn shape(&self) -> Digest {
+        self.digest()
+    }
+
+    fn arguments(&self) -> String {
+        // Steps came from JSON, so they go back into it.
+        serde_json::to_string(&self.plain()).expect("steps serialise")
+    }
+
+    fn card(&self, code: Code, reasons: &[Reason], expires: i64) -> QuestionCard {
+        card::of_plan(self, code, reasons, expires)
+    }
+
+    fn secret(&self) -> Option<&SecretName> {
+        None
+    }
+
+    fn denied(&self, facts: &mut Facts) {
+        self.refused(facts);
     }
 }
 
@@ -183,6 +219,7 @@ async fn ask<T: Asks>(
         card,
         decision: None,
         note: None,
+        part: None,
     })
 }
 
@@ -222,6 +259,9 @@ async fn settle<T: Asks>(
         return Err((EffectState::Refused, refusal_word(5, &refusal)));
     };
     let denied = answer.decision == Decision::Deny;
+    if denied {
+        call.denied(&mut asked.live.facts.borrow_mut());
+    }
     let resolved = broker.with_world(&asked.live, &asked.turn, &[], SecretUse::Free, |world| {
         question.resolve(&answer, world)
     });
@@ -316,19 +356,34 @@ pub(crate) async fn take_answer(
     broker: &Broker,
     code: Code,
     decision: Decision,
+    part: Option<Part>,
     note: Option<String>,
     approver: &str,
 ) -> Result<String, (&'static str, String)> {
     let stored = |error: carapace_store::StoreError| ("store", error.to_string());
     // The use of a secret is never allowed for good: what is on record is what it comes to.
     let about = broker.store.question(code.clone()).await.map_err(stored)?;
+    if let (Some(part), Some(about)) = (&part, &about) {
+        fits(part, decision, &about.card)?;
+    }
     let decision = match (decision, about) {
         (Decision::Always, Some(about)) if !about.card.may_last() => Decision::Session,
+        // Of a plan nothing is allowed but its steps.
+        (Decision::Always | Decision::Session, Some(about)) if about.card.parts > 0 => {
+            Decision::Once
+        }
         (decision, _) => decision,
     };
     let taken = broker
         .store
-        .answer(code.clone(), decision, approver.to_owned(), note, now())
+        .answer(
+            code.clone(),
+            decision,
+            part.clone(),
+            approver.to_owned(),
+            note,
+            now(),
+        )
         .await
         .map_err(stored)?;
     match taken {
@@ -342,6 +397,7 @@ pub(crate) async fn take_answer(
                     question: code.clone(),
                     decision,
                     approver: approver.to_owned(),
+                    part,
                 })
                 .await
                 .map_err(stored)?;
@@ -368,4 +424,32 @@ pub(crate) async fn take_answer(
             format!("question {code} has expired; ask for the work again"),
         )),
     }
+}
+
+/// An answer in part is a yes to steps that are on the card.
+fn fits(
+    part: &Part,
+    decision: Decision,
+    card: &QuestionCard,
+) -> Result<(), (&'static str, String)> {
+    let code = &card.code;
+    if card.parts == 0 {
+        return Err((
+            "no-steps",
+            format!("question {code} has no steps; answer it whole"),
+        ));
+    }
+    if part.last() > card.parts {
+        let text = format!(
+            "question {code} has {} steps, not {}",
+            card.parts,
+            part.last()
+        );
+        return Err(("no-such-step", text));
+    }
+    if decision == Decision::Deny {
+        let text = "a no is to the whole plan; allow the steps that you want".to_owned();
+        return Err(("no-in-part", text));
+    }
+    Ok(())
 }

@@ -129,9 +129,22 @@ fn ports(config: &Config, origins: &[(String, Origin)]) -> Result<Vec<u16>, Boot
             .map_err(|error| BootError::Provider(format!("network.proxy: {error}")))?;
         ports.extend(url.port_or_known_default());
     }
+    if config.web.fetch {
+        ports.push(443);
+        ports.extend(pages(config)?.iter().map(Origin::port));
+    }
     ports.sort_unstable();
     ports.dedup();
     Ok(ports)
+}
+
+/// The private origins whose pages may be read.
+fn pages(config: &Config) -> Result<Vec<Origin>, BootError> {
+    let read = |text: &String| {
+        Origin::of(text)
+            .map_err(|why| BootError::Provider(format!("web.private-origins: {text:?}: {why}")))
+    };
+    config.web.private_origins.iter().map(read).collect()
 }
 
 fn sender(
@@ -156,6 +169,10 @@ fn sender(
     Egress::new(Settings {
         allowed,
         private_origins: private,
+        pages: match config.web.fetch {
+            true => Some(pages(config)?),
+            false => None,
+        },
         ca_pem: config.network.ca_pem.clone(),
         proxy: config.network.proxy.clone(),
         resolver: Arc::new(names.clone()),

@@ -1,20 +1,23 @@
 //! What the broker's parts share. One thread runs them all, so a plain cell is enough, and no
 //! borrow is held across an await.
 
+use crate::guard::Marks;
 use crate::hands::HandsSlot;
 use crate::keeper::Keeper;
 use crate::launcher::Launcher;
 use crate::mind::Mind;
 use crate::own::Login;
+use crate::quarantine::Shelf;
 use crate::route::Breakers;
 use crate::tools::Registry;
 use crate::turn::Turn;
 use carapace_contract::config::Config;
 use carapace_contract::control::Tell;
 use carapace_contract::id::{Code, GroupId, SecretName, SessionId, TurnId};
+use carapace_contract::label::Label;
 use carapace_egress::Egress;
 use carapace_policy::{
-    Bucket, Budget, Grants, Ledger, Prices, RateState, Reachable, SecretUse, Spending, World,
+    Bucket, Budget, Facts, Grants, Ledger, Prices, RateState, Reachable, SecretUse, Spending, World,
 };
 use carapace_scrub::Hit;
 use carapace_store::{AlwaysGrant, Note, Store};
@@ -38,6 +41,10 @@ pub(crate) struct Live {
     pub(crate) bucket: RefCell<Bucket>,
     /// How often its processes wrote a secret.
     pub(crate) alarms: Cell<u32>,
+    /// What is known about it: its label, what the owner said in it.
+    pub(crate) facts: RefCell<Facts>,
+    /// The turn whose message the facts end with.
+    pub(crate) heard: Cell<Option<TurnId>>,
 }
 
 /// What the broker's parts share.
@@ -49,6 +56,12 @@ pub(crate) struct Broker {
     /// Everything that the configuration names.
     pub(crate) reachable: Vec<Reachable>,
     pub(crate) breakers: Breakers,
+    /// The labels of the workspaces, as far as they were needed.
+    pub(crate) workspaces: RefCell<HashMap<GroupId, Label>>,
+    /// Texts that no assistant may read.
+    pub(crate) shelf: RefCell<Shelf>,
+    /// The marks around untrusted text.
+    pub(crate) marks: Marks,
     pub(crate) ledger: RefCell<Ledger>,
     pub(crate) prices: Prices,
     /// Logins that were begun, by provider.
@@ -106,6 +119,23 @@ pub(crate) fn now_ms() -> u64 {
         .map_or(0, |since| since.as_millis() as u64)
 }
 
+impl Live {
+    /// One that is in no list of sessions, of which this is known.
+    pub(crate) fn aside(broker: &Broker, facts: Facts) -> Self {
+        let per_minute = broker.config.limits.calls_per_minute;
+        Self {
+            mind: RefCell::default(),
+            hands: HandsSlot::default(),
+            turn: RefCell::default(),
+            idle_since: Cell::new(Instant::now()),
+            bucket: RefCell::new(Bucket::new(per_minute, now_ms())),
+            alarms: Cell::new(0),
+            facts: RefCell::new(facts),
+            heard: Cell::new(None),
+        }
+    }
+}
+
 impl Broker {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
@@ -127,7 +157,7 @@ impl Broker {
             grants.allow_always(grant.shape, grant.expires);
         }
         Self {
-            registry: Registry::new(config.limits.exec_seconds),
+            registry: Registry::new(config.limits.exec_seconds, config.web.fetch),
             prices: Prices::new(&config.prices),
             config,
             store,
@@ -135,6 +165,9 @@ impl Broker {
             keeper,
             reachable,
             breakers: Breakers::default(),
+            workspaces: RefCell::default(),
+            shelf: RefCell::default(),
+            marks: Marks::fresh(),
             ledger: RefCell::new(ledger),
             logins: RefCell::default(),
             readying: RefCell::default(),
@@ -153,17 +186,7 @@ impl Broker {
 
     /// The live part of a session; made where there is none.
     pub(crate) fn session(&self, session: SessionId) -> Rc<Live> {
-        let per_minute = self.config.limits.calls_per_minute;
-        let make = || {
-            Rc::new(Live {
-                mind: RefCell::default(),
-                hands: HandsSlot::default(),
-                turn: RefCell::default(),
-                idle_since: Cell::new(Instant::now()),
-                bucket: RefCell::new(Bucket::new(per_minute, now_ms())),
-                alarms: Cell::new(0),
-            })
-        };
+        let make = || Rc::new(Live::aside(self, Facts::default()));
         Rc::clone(self.live.borrow_mut().entry(session).or_insert_with(make))
     }
 
@@ -214,6 +237,7 @@ impl Broker {
             // A store that cannot record refuses everything, not only what comes to it.
             frozen: self.frozen.get() || self.store.fault().is_some(),
             grants: &grants,
+            facts: &live.facts.borrow(),
             rate: live.bucket.borrow_mut().state(now_ms()),
             budget: turn.budget(),
             ledger: &ledger,
@@ -236,6 +260,7 @@ impl Broker {
         judge(&World {
             frozen: self.frozen.get() || self.store.fault().is_some(),
             grants: &grants,
+            facts: &Facts::default(),
             rate: RateState::Open,
             budget: Budget {
                 rounds: 0,
@@ -285,6 +310,7 @@ impl Broker {
                 ),
             });
         }
+        live.facts.borrow_mut().alarmed();
         live.alarms.set(live.alarms.get() + 1);
         live.alarms.get() >= ALARMS
     }

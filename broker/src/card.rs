@@ -5,7 +5,8 @@ use carapace_contract::effects::Effects;
 use carapace_contract::id::Code;
 use carapace_contract::tool::Invocation;
 use carapace_contract::verdict::Reason;
-use carapace_policy::ModelCall;
+use carapace_policy::plan::{Bound, Step};
+use carapace_policy::{ModelCall, PROPOSE, Proposal, Proposed};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -115,7 +116,108 @@ pub(crate) fn of(call: &Invocation, code: Code, reasons: &[Reason], expires: i64
         digest: call.digest().to_string(),
         state: "open".to_owned(),
         approver: None,
+        parts: 0,
     }
+}
+
+/// The card of a plan: every step with all that it grants, and what it does not.
+pub(crate) fn of_plan(
+    proposal: &Proposal,
+    code: Code,
+    reasons: &[Reason],
+    expires: i64,
+) -> QuestionCard {
+    let mut fields = Vec::new();
+    if !proposal.why.is_empty() {
+        let why = Value::String(proposal.why.clone());
+        fields.push((
+            "why, in the assistant's words".to_owned(),
+            in_one_line(&why),
+        ));
+    }
+    for (at, one) in proposal.steps.iter().enumerate() {
+        fields.push((format!("step {}", at + 1), lines_of_step(one)));
+    }
+    let tools: Vec<&str> = proposal
+        .steps
+        .iter()
+        .map(|one| one.step.tool.as_str())
+        .collect();
+    let title = format!("a plan of {} steps: {}", tools.len(), tools.join(", "));
+    QuestionCard {
+        code,
+        session: proposal.caller.session,
+        turn: proposal.caller.turn,
+        tool: PROPOSE.parse().expect("a name of the line"),
+        title: visible(&title),
+        fields,
+        reasons: reasons.to_vec(),
+        effects: proposal.effects().clone(),
+        expires,
+        digest: proposal.digest().to_string(),
+        state: "open".to_owned(),
+        approver: None,
+        parts: u8::try_from(proposal.steps.len()).unwrap_or(u8::MAX),
+    }
+}
+
+fn lines_of_step(one: &Proposed) -> String {
+    let mut lines = vec![format!(
+        "{}, {}",
+        one.step.tool,
+        crate::plan::often(one.step.count)
+    )];
+    lines.extend(
+        one.step
+            .arguments
+            .iter()
+            .map(|(name, bound)| format!("{}: {}", visible(name), words_of(bound))),
+    );
+    let unbound = one.unbound();
+    for (words, names) in [
+        ("only what you named yourself", unbound.named),
+        (
+            "anything, with no address that you did not name",
+            unbound.free,
+        ),
+        (
+            "not covered, a call that has it is judged by itself",
+            unbound.none,
+        ),
+    ] {
+        if !names.is_empty() {
+            lines.push(format!("{words}: {}", visible(&names.join(", "))));
+        }
+    }
+    lines.join("\n")
+}
+
+/// One step of a plan in one line.
+pub(crate) fn step(step: &Step) -> String {
+    let bounds: Vec<String> = step
+        .arguments
+        .iter()
+        .map(|(name, bound)| format!("{} {}", visible(name), words_of(bound)))
+        .collect();
+    format!("{} {}", step.tool, bounds.join("; "))
+        .trim_end()
+        .to_owned()
+}
+
+fn words_of(bound: &Bound) -> String {
+    match bound {
+        Bound::Exactly(value) => format!("exactly {}", in_one_line(value)),
+        Bound::OneOf(list) => {
+            let list: Vec<String> = list.iter().map(in_one_line).collect();
+            format!("one of {}", list.join(" or "))
+        }
+        Bound::AtMost(most) => format!("a number up to {most}"),
+    }
+}
+
+/// As JSON, so that no value looks like another line.
+fn in_one_line(value: &Value) -> String {
+    visible(&value.to_string())
 }
 
 /// What a person is shown of the use of a secret.
@@ -168,6 +270,7 @@ pub(crate) fn of_model_call(
         digest: call.digest().to_string(),
         state: "open".to_owned(),
         approver: None,
+        parts: 0,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::broker::{Broker, now};
 use crate::turn::{self, Turn};
-use crate::{approval, clean, secrets, tools};
+use crate::{approval, clean, plan, secrets, tools};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carapace_contract::control::{Ask, MAX_PIECE, MAX_TEXT, Tell, ToolRow};
@@ -286,14 +286,21 @@ impl Connection {
                 code,
                 decision,
                 note,
+                part,
             } => {
                 if note.as_ref().is_some_and(|note| note.len() > NOTE) {
                     return Err(("note-too-long", format!("a note has at most {NOTE} bytes")));
                 }
                 let note = note.filter(|_| decision == Decision::Deny);
-                let state =
-                    approval::take_answer(&broker, code.clone(), decision, note, &self.approver)
-                        .await?;
+                let state = approval::take_answer(
+                    &broker,
+                    code.clone(),
+                    decision,
+                    part,
+                    note,
+                    &self.approver,
+                )
+                .await?;
                 Tell::Closed { code, state }
             }
             Ask::Watch {} => {
@@ -331,9 +338,19 @@ impl Connection {
                             )
                         })
                         .collect(),
+                    tasks: plan::rows(&broker),
                 }
             }
             Ask::Revoke { code } => {
+                // Of a plan nothing is kept on disk: what is taken back here is gone.
+                if broker.grants.borrow_mut().revoke_task(&code) {
+                    broker.note(Note::Revoked {
+                        question: code.clone(),
+                        approver: self.approver.clone(),
+                    });
+                    let state = "revoked".to_owned();
+                    return Ok(self.tell(&Tell::Closed { code, state }).await);
+                }
                 let shape = broker.store.revoke(code.clone()).await.map_err(stored)?;
                 let Some(shape) = shape else {
                     return Err((

@@ -6,14 +6,15 @@
 
 use crate::answer::Asked;
 use crate::mind::Gone;
+use crate::tools::web_fetch;
 use crate::turn::News;
-use crate::{approval, broker, card, clean, violation};
+use crate::{approval, broker, card, clean, facts, plan, quarantine, violation};
 use carapace_contract::control::Tell;
 use carapace_contract::id::{Digest, EffectId, ToolName};
 use carapace_contract::tool::{Invocation, Place, Tool};
 use carapace_ipc_proto::Claim;
 use carapace_ipc_proto::error::{Code, ErrorWord};
-use carapace_policy::{Judgement, Refusal, SecretUse, judge};
+use carapace_policy::{Judgement, PROPOSE, Refusal, SecretUse, TASK, judge};
 use carapace_store::{EffectState, KnownEffect, Note, Recorded, StoreError};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -33,7 +34,11 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
     let (tool, manifest) = known_tool(asked, &tool)?;
 
     // 3 payload: the closed schema, to the innermost object
-    let claim = fit_schema(asked, tool, arguments)?.parse(|arguments| {
+    let arguments = fit_schema(asked, tool, arguments)?;
+    if tool.name.as_str() == PROPOSE {
+        return plan::propose(asked, arguments).await;
+    }
+    let claim = arguments.parse(|arguments| {
         Ok::<_, ErrorWord>(Invocation {
             effect: EffectId::random(),
             caller,
@@ -47,7 +52,7 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
     })?;
     let claim = match met_before(asked, claim).await? {
         Met::Answered(outcome) => return outcome,
-        Met::New(claim) => claim,
+        Met::New(claim) => *claim,
     };
 
     // 4 authorize: grants, rate, freeze
@@ -73,6 +78,7 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
     if asked.broker.frozen.get() || asked.turn.is_cancelled() {
         return Err(never_begun(asked, &recorded).await);
     }
+    facts::before(asked, recorded.what()).await?;
     route(asked, recorded).await
 }
 
@@ -193,7 +199,7 @@ enum Met {
     /// It was answered before; this is the answer.
     Answered(Result<String, ErrorWord>),
     /// It is to be judged.
-    New(Claim<Invocation>),
+    New(Box<Claim<Invocation>>),
 }
 
 /// What the store knows under this name: a call is done once, and another call under the same name
@@ -201,10 +207,10 @@ enum Met {
 async fn met_before(asked: &Asked, claim: Claim<Invocation>) -> Result<Met, ErrorWord> {
     // A name that this turn has not used before, in its first attempt, is in no record.
     if asked.turn.is_new_name(asked) {
-        return Ok(Met::New(claim));
+        return Ok(Met::New(Box::new(claim)));
     }
     let Some(known) = known(asked).await? else {
-        return Ok(Met::New(claim));
+        return Ok(Met::New(Box::new(claim)));
     };
     if known.digest != claim.alleged().digest() {
         return Ok(Met::Answered(Err(ErrorWord::new(
@@ -215,7 +221,7 @@ async fn met_before(asked: &Asked, claim: Claim<Invocation>) -> Result<Met, Erro
     }
     let answered = match known.state {
         EffectState::Refused | EffectState::Asked => {
-            return Ok(Met::New(
+            return Ok(Met::New(Box::new(
                 match claim.parse(|call| {
                     Ok::<_, std::convert::Infallible>(Invocation {
                         effect: known.effect,
@@ -225,7 +231,7 @@ async fn met_before(asked: &Asked, claim: Claim<Invocation>) -> Result<Met, Erro
                     Ok(claim) => claim,
                     Err(never) => match never {},
                 },
-            ));
+            )));
         }
         EffectState::Done | EffectState::Failed => known
             .result
@@ -258,6 +264,14 @@ fn authorize(asked: &Asked, about: &Invocation, claim: Claim<Invocation>) -> Jud
             note_refusal(asked, about.effect, about.tool.as_str(), refusal)
         }
         Judgement::Allow(_) | Judgement::Ask(_) => {
+            // A step of a granted plan is used up by this.
+            if let Judgement::Allow(permit) = &judgement
+                && permit.basis().iter().any(|reason| reason.code == TASK)
+            {
+                let facts = asked.live.facts.borrow();
+                let mut grants = asked.broker.grants.borrow_mut();
+                grants.use_task(about, &facts, broker::now());
+            }
             let _ = asked.live.bucket.borrow_mut().take(broker::now_ms());
         }
     }
@@ -276,11 +290,9 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
     });
     let (state, outcome) = match call.place {
         Place::Broker => settled(asked.broker.registry.run(&recorded)),
-        Place::Hands => match asked.live.hands.invoke(asked, &recorded).await {
-            Ok(outcome) => settled(outcome),
-            Err(lost) if call.effects.idempotent => settled(Err(lost)),
-            Err(_) => (EffectState::Unknown, Err(gone())),
-        },
+        Place::Network => settled(web_fetch::run(asked, &recorded).await),
+        Place::Hands => told(&call, asked.live.hands.invoke(asked, &recorded).await),
+        Place::Quarantine => told(&call, quarantine::run(asked, &recorded).await),
     };
     let millis = started.elapsed().as_millis() as u64;
     let outcome = without_secrets(asked, outcome);
@@ -313,6 +325,11 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
         detail: card::visible(&detail),
         millis,
     });
+    let text = match &outcome {
+        Ok(text) => text,
+        Err(error) => &error.message,
+    };
+    facts::deliver(asked, &call, text).await?;
     outcome
 }
 
@@ -344,6 +361,18 @@ fn without_secrets(asked: &Asked, outcome: Result<String, ErrorWord>) -> Result<
 async fn keep_refusal(asked: &Asked, call: &Invocation) {
     if let Err(error) = asked.broker.store.judged(call, false).await {
         crate::clean::log!("a refusal was not kept in the list of effects: {error}");
+    }
+}
+
+/// An outcome that a process outside may have lost.
+fn told(
+    call: &Invocation,
+    outcome: Result<Result<String, ErrorWord>, ErrorWord>,
+) -> (EffectState, Result<String, ErrorWord>) {
+    match outcome {
+        Ok(outcome) => settled(outcome),
+        Err(lost) if call.effects.idempotent => settled(Err(lost)),
+        Err(_) => (EffectState::Unknown, Err(gone())),
     }
 }
 

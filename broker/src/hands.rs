@@ -72,6 +72,14 @@ impl HandsSlot {
         asked: &Asked,
         recorded: &Recorded<Invocation>,
     ) -> Result<Result<String, ErrorWord>, ErrorWord> {
+        self.carry_out(asked, recorded.what()).await
+    }
+
+    async fn carry_out(
+        &self,
+        asked: &Asked,
+        call: &Invocation,
+    ) -> Result<Result<String, ErrorWord>, ErrorWord> {
         let unavailable = |failure: Failure| {
             ErrorWord::new(
                 Code::PluginUnavailable,
@@ -84,7 +92,30 @@ impl HandsSlot {
             // Never begun: that is known.
             Err(failure) => return Ok(Err(unavailable(failure))),
         };
-        hands.invoke(asked, recorded.what()).await
+        hands.invoke(asked, call).await
+    }
+
+    /// As [`HandsSlot::invoke`], for a recorded call of another tool that is done by one of the hands'.
+    pub(crate) async fn on_behalf(
+        &self,
+        asked: &Asked,
+        recorded: &Recorded<Invocation>,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<Result<String, ErrorWord>, ErrorWord> {
+        let name = tool
+            .parse()
+            .map_err(|_| ErrorWord::new(Code::HandlerError, 6, "the hands have no such tool"));
+        let tool = match name {
+            Ok(tool) => tool,
+            Err(error) => return Ok(Err(error)),
+        };
+        let call = Invocation {
+            tool,
+            arguments,
+            ..recorded.what().clone()
+        };
+        self.carry_out(asked, &call).await
     }
 
     async fn take(&self, asked: &Asked) -> Result<Rc<Hands>, Failure> {

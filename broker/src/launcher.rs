@@ -130,6 +130,9 @@ const LAUNCH: std::time::Duration = std::time::Duration::from_secs(20);
 /// How often a launch is tried: a process may die while it starts without its cage being at fault.
 const TRIES: u32 = 3;
 
+/// How often a place among the processes is waited for.
+const PLACES: u32 = 10;
+
 /// Launches. Where too many processes run, sessions without a turn give theirs up first.
 pub(crate) async fn launch(broker: &Broker, kind: Kind) -> Result<Launched, Failure> {
     let mut tried = 0;
@@ -139,13 +142,14 @@ pub(crate) async fn launch(broker: &Broker, kind: Kind) -> Result<Launched, Fail
         }
         tried += 1;
         match broker.launcher.launch(kind).await {
-            Err(Failure::Limit) if tried < TRIES => match kind {
-                Kind::Worker | Kind::Hands => broker.hibernate(0),
-                // No session has to go for these; the ones before end by themselves.
-                Kind::Resolver | Kind::Secret(_) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            Err(Failure::Limit) if tried < PLACES => {
+                // No session has to go for the others; the ones before end by themselves.
+                if matches!(kind, Kind::Worker | Kind::Hands) {
+                    broker.hibernate(0);
                 }
-            },
+                // A place is free once the process that had it is gone.
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
             Err(Failure::Cage | Failure::SelfCheck | Failure::Attestation) if tried < TRIES => {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }

@@ -42,11 +42,13 @@ pub(crate) struct Mind {
 /// The kernel's word on a process that closed its channel comes a moment after the channel's end.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
-/// Takes a warm worker for this session and listens to it.
+/// Takes a warm worker for this session and listens to it. One that reads a text of others for a call of
+/// the session may ask less, and stands in the record within that call.
 pub(crate) async fn launch(
     broker: &Rc<Broker>,
     live: &Rc<Live>,
     session: SessionId,
+    reads_for: Option<CallId>,
 ) -> Result<Rc<Mind>, Failure> {
     let launched = launcher::launch(broker, Kind::Worker).await?;
     let adopted =
@@ -63,7 +65,10 @@ pub(crate) async fn launch(
     broker.note(Note::Launched {
         session: Some(session),
         worker: mind.worker,
-        profile: "worker".to_owned(),
+        profile: match reads_for {
+            None => "worker".to_owned(),
+            Some(_) => "worker, as a reader".to_owned(),
+        },
     });
     *live.mind.borrow_mut() = Some(Rc::clone(&mind));
     let listener = Listener {
@@ -71,6 +76,7 @@ pub(crate) async fn launch(
         live: Rc::clone(live),
         session,
         mind: Rc::clone(&mind),
+        reads_for,
         joiner: Joiner::default(),
         open: None,
     };
@@ -83,6 +89,8 @@ struct Listener {
     live: Rc<Live>,
     session: SessionId,
     mind: Rc<Mind>,
+    /// The call that it reads a text for, where it is a reader.
+    reads_for: Option<CallId>,
     joiner: Joiner,
     /// Topic and correlation of the value that is coming in parts.
     open: Option<(String, String)>,
@@ -143,7 +151,11 @@ impl Listener {
         } else {
             Phase::Idle
         };
-        let parsed = match phase::permitted(Sender::Mind, phase, &topic) {
+        let sender = match self.reads_for {
+            None => Sender::Mind,
+            Some(_) => Sender::Reader,
+        };
+        let parsed = match phase::permitted(sender, phase, &topic) {
             Ok(topic) => Ok(topic),
             Err(Unfit::OutOfPhase) => {
                 return Err(format!("{topic} is not permitted in phase {phase:?}"));
@@ -180,7 +192,7 @@ impl Listener {
             live: Rc::clone(&self.live),
             turn,
             session: self.session,
-            within: None,
+            within: self.reads_for.clone(),
             call: call.clone(),
             reply: self.mind.wire.clone(),
             worker: self.mind.worker,

@@ -11,6 +11,8 @@ use carapace_ipc_proto::words::topic;
 pub(crate) enum Sender {
     /// The mind of a session.
     Mind,
+    /// A mind without history and tools that reads one text of others.
+    Reader,
     /// The hands of a session.
     Hands,
     /// A program inside the hands' cage, through `ipc`, while its call runs.
@@ -58,6 +60,9 @@ const PERMITTED: &[Row] = &[
     (Sender::Mind, topic::TOOL_LIST, Phase::InTurn),
     (Sender::Mind, topic::SAY, Phase::InTurn),
     (Sender::Mind, topic::REPORT, Phase::InTurn),
+    (Sender::Reader, topic::MODEL_COMPLETE, Phase::InTurn),
+    (Sender::Reader, topic::SAY, Phase::InTurn),
+    (Sender::Reader, topic::REPORT, Phase::InTurn),
     // Work that was begun in a turn may end after it.
     (Sender::Hands, topic::REPORT, Phase::InTurn),
     (Sender::Hands, topic::REPORT, Phase::Idle),
@@ -98,7 +103,7 @@ mod tests {
             "report",
         ];
         let mut passed = 0;
-        for sender in [Sender::Mind, Sender::Hands, Sender::Inside] {
+        for sender in [Sender::Mind, Sender::Reader, Sender::Hands, Sender::Inside] {
             for phase in [Phase::Idle, Phase::InTurn] {
                 for text in topics {
                     passed += usize::from(permitted(sender, phase, text).is_ok());
@@ -114,6 +119,13 @@ mod tests {
             permitted(Sender::Inside, Phase::InTurn, "model.complete"),
             Err(Unfit::OutOfPhase)
         );
+        for topic in ["tool.invoke.read", "tool.list"] {
+            assert_eq!(
+                permitted(Sender::Reader, Phase::InTurn, topic),
+                Err(Unfit::OutOfPhase),
+                "{topic}"
+            );
+        }
         assert_eq!(
             permitted(Sender::Hands, Phase::InTurn, "tool.invoke.exec"),
             Err(Unfit::OutOfPhase)

@@ -101,6 +101,8 @@ pub(crate) struct Turn {
     cancel: watch::Sender<bool>,
     news: mpsc::UnboundedSender<News>,
     paused: Cell<u32>,
+    /// The turn that a reader reads for; its own words are shown to nobody.
+    beside: Option<Rc<Turn>>,
 }
 
 /// Starts a turn that was just accepted, or goes on with one that a restart cut off.
@@ -128,6 +130,7 @@ pub(crate) fn resume(broker: &Rc<Broker>, row: TurnRow) -> Rc<Turn> {
         cancel: watch::Sender::new(false),
         news,
         paused: Cell::new(0),
+        beside: None,
     });
     broker.turns.borrow_mut().insert(turn.id, Rc::clone(&turn));
     let (broker, running) = (Rc::clone(broker), Rc::clone(&turn));
@@ -166,6 +169,10 @@ async fn run(
             return broken("the turn cannot be read from the record");
         }
     }
+    if let Err(error) = crate::facts::begin(broker, live, turn).await {
+        crate::clean::log!("the label of a session was not read: {error}");
+        return broken("what this session has seen cannot be read from the record");
+    }
     if let Err(error) = crate::route::candidates(&broker.config, &turn.route()) {
         return broken(&format!(
             "the model of this session cannot be asked: {error}"
@@ -194,7 +201,7 @@ async fn run(
         let current = live.mind.borrow().clone();
         let mind = match current {
             Some(mind) => mind,
-            None => match mind::launch(broker, live, turn.session).await {
+            None => match mind::launch(broker, live, turn.session, None).await {
                 Ok(mind) => mind,
                 Err(Failure::Limit) => {
                     return broken("too many confined processes run; stop a turn and try again");
@@ -393,6 +400,60 @@ pub(crate) fn end_word(end: TurnEnd) -> &'static str {
 }
 
 impl Turn {
+    /// What a reader has in the place of a turn: the name, the route and the end of the turn that it
+    /// reads for, and a record of its own that is thrown away. Neither its text nor its answers become
+    /// part of the conversation.
+    pub(crate) fn aside(
+        of: &Rc<Self>,
+        limits: Budget,
+    ) -> (Rc<Self>, mpsc::UnboundedReceiver<News>) {
+        let (news, inbox) = mpsc::unbounded_channel();
+        let turn = Self {
+            id: of.id,
+            session: of.session,
+            group: of.group.clone(),
+            text: String::new(),
+            channel: of.channel.clone(),
+            route: RefCell::new(of.route()),
+            limits,
+            progress: RefCell::default(),
+            under_way: RefCell::default(),
+            events: broadcast::Sender::new(1),
+            kept: RefCell::default(),
+            first_attempt: Cell::new(false),
+            names: RefCell::default(),
+            cancel: of.cancel.clone(),
+            news,
+            paused: Cell::new(0),
+            beside: Some(Rc::clone(of)),
+        };
+        (Rc::new(turn), inbox)
+    }
+
+    /// Whether a reader has it.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// The tokens that its model calls used.
+    pub(crate) fn used(&self) -> u64 {
+        self.progress.borrow().tokens
+    }
+
+    /// What its model calls cost.
+    pub(crate) fn usage(&self) -> Usage {
+        self.progress.borrow().usage
+    }
+
+    /// Adds what a reader used.
+    pub(crate) fn add_usage(&self, usage: Usage) {
+        let own = &mut self.progress.borrow_mut().usage;
+        own.input += usage.input;
+        own.output += usage.output;
+        own.cache_read += usage.cache_read;
+        own.cache_write += usage.cache_write;
+    }
+
     /// To the runner.
     pub(crate) fn news(&self, news: News) {
         let _ = self.news.send(news);
@@ -400,6 +461,13 @@ impl Turn {
 
     /// To every surface that follows the turn, now or later.
     pub(crate) fn tell(&self, tell: Tell) {
+        if let Some(turn) = &self.beside {
+            // Notices and questions are the broker's own words; a reader's are nobody's to see.
+            if !matches!(tell, Tell::Delta { .. }) {
+                turn.tell(tell);
+            }
+            return;
+        }
         let mut kept = self.kept.borrow_mut();
         match (kept.back_mut(), &tell) {
             (Some(Tell::Delta { text: before }), Tell::Delta { text })
@@ -440,6 +508,9 @@ impl Turn {
 
     /// The time that a person takes does not count.
     pub(crate) fn pause(&self, on: bool) {
+        if let Some(turn) = &self.beside {
+            turn.pause(on);
+        }
         let count = self.paused.get();
         self.paused.set(if on {
             count + 1
@@ -623,7 +694,8 @@ impl Turn {
         progress.said = None;
     }
 
-    fn final_text(&self, reported: String) -> String {
+    /// What was said last, or else what the mind reported.
+    pub(crate) fn final_text(&self, reported: String) -> String {
         let mut text = self.progress.borrow_mut().said.take().unwrap_or(reported);
         if text.len() > FINAL_TEXT {
             let mut cut = FINAL_TEXT;
@@ -681,6 +753,7 @@ pub(crate) async fn freeze(broker: &Rc<Broker>, approver: &str) {
         approver: approver.to_owned(),
     });
     broker.grants.borrow_mut().end_all_sessions();
+    broker.grants.borrow_mut().end_all_tasks();
     let turns: Vec<_> = broker.turns.borrow().values().cloned().collect();
     for turn in turns {
         turn.cancel();

@@ -4,6 +4,7 @@
 use super::attempt::{Failed, attempt};
 use super::{Asked, form};
 use crate::desk;
+use crate::guard;
 use crate::route::{self, Candidate};
 use carapace_contract::config::OFFLINE;
 use carapace_contract::control::Tell;
@@ -49,10 +50,18 @@ async fn complete(asked: &Asked, arguments: Claim<Value>) -> Result<Value, Error
     let route = asked.turn.route();
     let candidates = route::candidates(&broker.config, &route)
         .map_err(|error| ErrorWord::new(Code::ProviderError, 4, error.to_string()))?;
+    if asked.turn.is_aside() {
+        // A reader has one text; no tool is offered to it, and no file of the session.
+        completion.tools.clear();
+        for message in &mut completion.messages {
+            message.attachments.clear();
+        }
+    }
     if candidates.is_empty() {
         return offline(asked, &completion, bytes).await;
     }
     let blobs = blobs(asked, &mut completion).await?;
+    let bytes = bytes + guard::mark(&mut completion, broker.marks.of(asked.session));
     let ask = Ask {
         completion: &completion,
         blobs: &blobs,
@@ -214,6 +223,9 @@ async fn blobs(asked: &Asked, completion: &mut Completion) -> Result<Blobs, Erro
                 .collect();
         }
     }
+    if !blobs.is_empty() {
+        crate::facts::attached(asked).await?;
+    }
     Ok(blobs)
 }
 
@@ -246,6 +258,8 @@ async fn outage(
         .routes
         .get(route)
         .is_some_and(|list| list.models.last().is_some_and(|last| last == OFFLINE));
+    // What a reader is told is no answer to anybody.
+    let reports = reports && !asked.turn.is_aside();
     let lines: Vec<String> = failures
         .iter()
         .map(|(name, word)| {

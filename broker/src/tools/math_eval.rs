@@ -20,10 +20,9 @@ pub(super) fn tool() -> Tool {
         effects: Effects {
             reads: Reach::None,
             writes: Reach::None,
-            egress: Vec::new(),
-            recipients: Vec::new(),
             undo: Undo::Nothing,
             idempotent: true,
+            ..Effects::default()
         },
         place: Place::Broker,
     }

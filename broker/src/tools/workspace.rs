@@ -97,9 +97,9 @@ fn effects(writes: Reach, undo: Undo, idempotent: bool) -> Effects {
     Effects {
         reads: Reach::Workspace,
         writes,
-        egress: Vec::new(),
-        recipients: Vec::new(),
         undo,
         idempotent,
+        data: vec!["workspace".parse().expect("a category")],
+        ..Effects::default()
     }
 }
