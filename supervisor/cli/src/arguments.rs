@@ -1,8 +1,8 @@
 //! The command line: one struct per subcommand, parsed once into values that cannot be wrong.
 
 use crate::command::{
-    approvals, audit, auth, cage, chat, completions, config, doctor, effects, egress, grants, logs,
-    models, sandbox, setup, start, why,
+    approvals, attack, audit, auth, cage, chat, completions, config, doctor, effects, egress,
+    grants, logs, models, policy, sandbox, setup, start, why,
 };
 use crate::failure::Exit;
 use crate::screen;
@@ -88,6 +88,10 @@ pub(crate) enum Command {
     Effects(effects::Args),
     /// The story of one effect: why it was done, or not
     Why(why::Args),
+    /// A hostile agent, tried against your configuration; exit status 1 where something got through
+    Attack(attack::Args),
+    /// The floor, tried on recorded tasks
+    Policy(policy::Args),
     /// The audit log
     Audit(audit::Args),
     /// The log of all processes

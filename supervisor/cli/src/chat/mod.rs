@@ -12,6 +12,7 @@ mod stream;
 mod turn;
 mod view;
 
+pub(crate) use answer::Given;
 pub(crate) use repl::converse;
 pub(crate) use turn::{Person, Request, follow};
 pub(crate) use view::View;

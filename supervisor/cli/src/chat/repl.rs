@@ -30,7 +30,8 @@ Type a message, or
   /usage                  what was spent, and what is left
   /tools                  the tools, and which of them ask
   /rules                  what is done without a question
-  /approve CODE [once|session|always]   answer a question
+  /approve CODE [once|task|always]      answer a question
+  /approve CODE [all|1-3,5]             answer a plan, or some of its steps
   /deny CODE [NOTE]       refuse it; the note goes to the assistant
   /why ID                 the story of one effect
   /exit                   leave; carapace goes on running
@@ -231,10 +232,10 @@ fn command(context: &Context, line: &str, next: &mut Next) -> Result<bool, Failu
         ("/rules", _) => grants::list(context)?,
         ("/why", id) if !id.is_empty() => why::show(context, id)?,
         ("/approve" | "/deny", _) => match answer::named(line) {
-            Some((code, decision, note)) => approvals::answer(context, code, decision, note)?,
-            None => {
-                screen::aside("! write /approve CODE [once|session|always], or /deny CODE [NOTE]\n")
-            }
+            Some((code, given)) => approvals::answer(context, code, given)?,
+            None => screen::aside(
+                "! write /approve CODE [once|task|always|STEPS], or /deny CODE [NOTE]\n",
+            ),
         },
         _ => screen::aside("! that is no command; /help lists them\n"),
     }

@@ -2,7 +2,7 @@
 //! of ours, so that sending it twice is accepted once.
 
 use crate::broker::BrokerError;
-use crate::chat::answer::{self, Choice};
+use crate::chat::answer::{self, Choice, Given};
 use crate::chat::attach::Attached;
 use crate::chat::keys::{Keys, Typed};
 use crate::chat::stream::Stream;
@@ -13,7 +13,6 @@ use crate::signals::Signals;
 use carapace_contract::control::{Ask, QuestionCard, Tell, TurnEnd};
 use carapace_contract::home::Home;
 use carapace_contract::id::{Code, SessionId, TurnId};
-use carapace_contract::verdict::Decision;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -399,7 +398,8 @@ impl Turn<'_> {
                 card.code
             )),
             Person::Nobody => {
-                self.answer(card.code.clone(), Decision::Deny, Some("nobody was there to answer".to_owned()));
+                let note = Some("nobody was there to answer".to_owned());
+                self.answer(card.code.clone(), Given::no(note));
             }
         }
     }
@@ -410,6 +410,7 @@ impl Turn<'_> {
             self.shown = None;
             return;
         };
+        let choices = answer::choices(card);
         if self.person != Person::Here
             || self.stream.is_none()
             || self.shown.as_ref() == Some(&card.code)
@@ -427,7 +428,7 @@ impl Turn<'_> {
                 self.open.len()
             ));
         }
-        self.view.choices(card.may_last());
+        self.view.choices(choices);
     }
 
     fn typed(&mut self, line: &str) {
@@ -437,41 +438,35 @@ impl Turn<'_> {
         self.view.entered();
         if std::mem::take(&mut self.noting) {
             let note = answer::note(line);
-            return self.answer(code, Decision::Deny, (!note.is_empty()).then_some(note));
+            return self.answer(code, Given::no((!note.is_empty()).then_some(note)));
         }
-        let may_last = self.may_last(&code);
-        match answer::choice(line, may_last) {
-            Choice::Answer(decision) => self.answer(code, decision, None),
+        let steps = self
+            .open
+            .iter()
+            .find(|card| card.code == code)
+            .map_or(0, |card| card.parts);
+        let card = self.open.iter().find(|card| card.code == code).cloned();
+        let may_last = card.as_ref().is_none_or(QuestionCard::may_last);
+        match answer::choice(line, steps, may_last) {
+            Choice::Answer(given) => self.answer(code, given),
             Choice::WithNote => {
                 self.noting = true;
                 self.view.prompt("note for the assistant: ");
             }
-            Choice::Named(code, decision, note)
-                if decision != Decision::Always || self.may_last(&code) =>
-            {
-                self.answer(code, decision, note)
-            }
-            Choice::Named(..) | Choice::Nothing => {
+            Choice::Named(code, given) => self.answer(code, given),
+            Choice::Nothing => {
                 screen::aside("nothing was chosen; ");
-                self.view.choices(may_last);
+                if let Some(card) = card {
+                    self.view.choices(answer::choices(&card));
+                }
             }
         }
     }
 
-    fn may_last(&self, code: &Code) -> bool {
-        let mut open = self.open.iter();
-        open.find(|card| card.code == *code)
-            .is_none_or(QuestionCard::may_last)
-    }
-
-    fn answer(&mut self, code: Code, decision: Decision, note: Option<String>) {
+    fn answer(&mut self, code: Code, given: Given) {
         if let Some(stream) = &mut self.stream {
             // A link that breaks here is noticed by the listening thread; the question is told again then.
-            let _ = stream.say(&Ask::Answer {
-                code: code.clone(),
-                decision,
-                note,
-            });
+            let _ = stream.say(&given.to(code.clone()));
         }
         self.close(&code);
     }

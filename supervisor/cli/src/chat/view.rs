@@ -1,7 +1,6 @@
 //! How a turn is shown: on a terminal as it comes, into a pipe as the final text alone, to programs
 //! as one JSON object a line.
 
-use crate::chat::answer::{CHOICES, CHOICES_FOR_NOW};
 use crate::screen::margin::Margin;
 use crate::screen::{self, frame, neutral, time};
 use carapace_contract::control::{QuestionCard, Tell, TurnEnd};
@@ -131,9 +130,9 @@ impl View {
         ));
     }
 
-    /// What may be typed below a frame. `may_last`: whether the question can be allowed for good.
-    pub(crate) fn choices(&mut self, may_last: bool) {
-        self.prompt(if may_last { CHOICES } else { CHOICES_FOR_NOW });
+    /// What may be typed below a frame.
+    pub(crate) fn choices(&mut self, choices: &str) {
+        self.prompt(choices);
     }
 
     /// Asks for a line.

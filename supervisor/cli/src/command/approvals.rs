@@ -1,13 +1,14 @@
 //! `carapace approvals`: the questions of all sessions, and their answers.
 
 use super::Context;
-use crate::chat::View;
+use crate::chat::{Given, View};
 use crate::failure::{Exit, Failure};
 use crate::screen::{self, frame, neutral::line, time};
 use crate::{broker, home};
 use broker::BrokerError;
 use carapace_contract::control::{Ask, QuestionCard, Tell};
 use carapace_contract::id::Code;
+use carapace_contract::part::Part;
 use carapace_contract::verdict::Decision;
 use clap::Subcommand;
 
@@ -18,6 +19,7 @@ Examples:
   carapace approvals                          the open questions, in full
   carapace approvals allow k7m2qd             this call, now
   carapace approvals allow k7m2qd --always    exactly this call, until it expires or is revoked
+  carapace approvals allow k7m2qd --steps 1-3,5   of a plan, these steps
   carapace approvals deny k7m2qd --note \"use the copy instead\"
   carapace approvals watch                    show questions as they come")]
 pub(crate) struct Args {
@@ -37,12 +39,15 @@ enum Action {
     Allow {
         /// The code in the question's frame
         code: Code,
-        /// Any call of this tool in this session, until carapace is restarted
-        #[arg(long, conflicts_with = "always")]
+        /// This task: any call of this tool in this session that the floor allows, until carapace is restarted
+        #[arg(long, visible_alias = "task", conflicts_with = "always")]
         session: bool,
         /// Exactly this call from now on, until it expires or is revoked
         #[arg(long)]
         always: bool,
+        /// Of a plan, only these steps: 1-3,5
+        #[arg(long, value_name = "STEPS", conflicts_with_all = ["session", "always"])]
+        steps: Option<Part>,
     },
     /// Refuse it
     Deny {
@@ -68,15 +73,20 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
             code,
             session,
             always,
+            steps,
         } => {
             let decision = match (session, always) {
                 (true, _) => Decision::Session,
                 (_, true) => Decision::Always,
                 _ => Decision::Once,
             };
-            answer(context, code, decision, None)?;
+            let given = Given {
+                part: steps,
+                ..Given::whole(decision)
+            };
+            answer(context, code, given)?;
         }
-        Action::Deny { code, note } => answer(context, code, Decision::Deny, note)?,
+        Action::Deny { code, note } => answer(context, code, Given::no(note))?,
         Action::Watch => watch(context)?,
     }
     Ok(Exit::Done)
@@ -86,20 +96,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// No such question, or it is not open any more.
-pub(crate) fn answer(
-    context: &Context,
-    code: Code,
-    decision: Decision,
-    note: Option<String>,
-) -> Result<(), Failure> {
-    let tell = broker::ask(
-        &context.home,
-        &Ask::Answer {
-            code,
-            decision,
-            note,
-        },
-    )?;
+pub(crate) fn answer(context: &Context, code: Code, given: Given) -> Result<(), Failure> {
+    let tell = broker::ask(&context.home, &given.to(code))?;
     let Tell::Closed { code, state } = &tell else {
         return Err(BrokerError::Other.into());
     };
@@ -130,8 +128,13 @@ fn show(card: &QuestionCard) {
     screen::print(&frame::question(card, screen::width(), time::now(), false));
     if card.state == "open" {
         screen::print(&format!(
-            "answer: carapace approvals allow {0}   or   carapace approvals deny {0}\n\n",
-            card.code
+            "answer: carapace approvals allow {0}{1}   or   carapace approvals deny {0}\n\n",
+            card.code,
+            if card.parts > 0 {
+                " [--steps 1-3,5]"
+            } else {
+                ""
+            }
         ));
     }
 }

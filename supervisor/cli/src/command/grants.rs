@@ -12,7 +12,7 @@ use clap::Subcommand;
 /// What is done without a question.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  carapace grants\n  carapace grants revoke k7m2qd     takes an \"always exactly this\" back"
+    after_help = "Example:\n  carapace grants\n  carapace grants revoke k7m2qd     takes an \"always exactly this\", or what is left of a plan, back"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 enum Action {
     /// List the grants (the default)
     List,
-    /// Take back an "always exactly this"
+    /// Take back an "always exactly this", or what is left of a plan
     Revoke {
         /// The code of the question that was answered with it
         code: Code,
@@ -59,7 +59,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 /// As [`run`].
 pub(crate) fn list(context: &Context) -> Result<(), Failure> {
     let tell = broker::ask(&context.home, &Ask::Grants {})?;
-    let Tell::Grants { config, always } = &tell else {
+    let Tell::Grants {
+        config,
+        always,
+        tasks,
+    } = &tell
+    else {
         return Err(BrokerError::Other.into());
     };
     if context.json {
@@ -84,6 +89,21 @@ pub(crate) fn list(context: &Context) -> Result<(), Failure> {
         ));
     }
     if always.is_empty() {
+        screen::print("  none\n");
+    }
+    screen::print("for a task, by your answers to plans:\n");
+    for task in tasks {
+        screen::print(&format!(
+            "  {}  session {}  until {}\n",
+            task.code,
+            task.session,
+            time::clock(task.expires)
+        ));
+        for (step, left, words) in &task.steps {
+            screen::print(&format!("    step {step}, {left} left: {}\n", line(words)));
+        }
+    }
+    if tasks.is_empty() {
         screen::print("  none\n");
     }
     screen::print("everything else asks, or is refused\n");

@@ -2,6 +2,7 @@
 //! broker or into work on the home, and shows the answer.
 
 pub(crate) mod approvals;
+pub(crate) mod attack;
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod cage;
@@ -15,6 +16,7 @@ pub(crate) mod grants;
 pub(crate) mod logs;
 pub(crate) mod models;
 pub(crate) mod panic;
+pub(crate) mod policy;
 pub(crate) mod sandbox;
 pub(crate) mod sessions;
 pub(crate) mod setup;
@@ -60,6 +62,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Usage => usage::run(&context),
         Command::Egress(args) => egress::run(&context, &args),
         Command::Restart => start::restart(&context),
+        Command::Attack(args) => attack::run(&context, &args),
+        Command::Policy(args) => policy::run(&context, args),
         Command::Panic => panic::run(&context),
         Command::Status => status::run(&context),
         Command::Chat(args) => chat::run(&context, args),

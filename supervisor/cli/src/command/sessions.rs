@@ -60,8 +60,29 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
             row.messages,
             screen::cut(&row.title, room),
         ));
+        if let Some(words) = seen(row) {
+            screen::print(&format!("     {words}\n"));
+        }
     }
     Ok(Exit::Done)
+}
+
+/// What a conversation has seen, in words; nothing of one that has heard only its owner.
+pub(crate) fn seen(row: &SessionRow) -> Option<String> {
+    if row.label.is_clean() && row.exposure == 0 {
+        return None;
+    }
+    let causes: Vec<String> = row
+        .causes
+        .iter()
+        .map(|(cause, points)| format!("{} {points}", screen::neutral::line(cause)))
+        .collect();
+    Some(format!(
+        "label: {}; exposure {} ({})",
+        row.label,
+        row.exposure,
+        causes.join(", ")
+    ))
 }
 
 /// The session that an id, `last`, or a number of the list names.

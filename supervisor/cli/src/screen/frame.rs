@@ -155,6 +155,7 @@ mod tests {
             digest: "ab".repeat(32),
             state: "open".to_owned(),
             approver: None,
+            parts: 0,
         }
     }
 

@@ -152,5 +152,6 @@ pub fn question(turn: TurnId) -> QuestionCard {
         digest: "ab".repeat(32),
         state: "open".to_owned(),
         approver: None,
+        parts: 0,
     }
 }

@@ -153,6 +153,7 @@ fn without_waiting_a_question_is_denied_at_once() {
         code,
         decision: Decision::Deny,
         note: Some(_),
+        part: None,
     }) = broker.hear()
     else {
         panic!("it is denied with a note");
@@ -288,7 +289,8 @@ fn a_person_decides_only_by_what_the_prompt_names() {
         Some(Ask::Answer {
             code: card.code.clone(),
             decision: Decision::Deny,
-            note
+            note,
+            part: None,
         })
     );
     broker.tell(Tell::Closed {
@@ -304,7 +306,8 @@ fn a_person_decides_only_by_what_the_prompt_names() {
         Some(Ask::Answer {
             code: second.code.clone(),
             decision: Decision::Once,
-            note: None
+            note: None,
+            part: None,
         })
     );
     broker.tell(Tell::Closed {
@@ -384,6 +387,7 @@ fn a_question_outlives_the_broker_that_asked_it() {
         code: card.code.clone(),
         decision: Decision::Deny,
         note: None,
+        part: None,
     };
     assert_eq!(broker.hear(), Some(answer));
     broker.tell(Tell::Closed {

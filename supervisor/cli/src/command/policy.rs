@@ -1,0 +1,150 @@
+//! `carapace policy`: the floor, tried on recorded tasks. No model is asked and nothing is running.
+
+use super::Context;
+use crate::failure::{Exit, Explain, Failure};
+use crate::screen;
+use carapace_policy::replay::{Human, Replay, ReplayError, Tools};
+use clap::{Subcommand, ValueEnum};
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+
+/// The longest line of a recording, in bytes.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+/// The floor, tried.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  carapace policy replay --tools tools.json --human owner < recorded.jsonl
+
+A recording has one JSON object per line:
+  {\"begin\": {\"prompt\": \"…\", \"tools\": [\"mail.send\"]}}   what the owner wrote, what is offered
+  {\"contacts\": {\"values\": [\"bob@example.org\"]}}          whom the owner knows
+  {\"plan\": {\"steps\": [{\"tool\": \"…\", \"args\": {…}}]}}     steps proposed beforehand
+  {\"decide\": {\"tool\": \"…\", \"args\": {…}}}                may this be done?
+  {\"answer\": \"allow\"}                                   the owner's word after an `ask`
+  {\"result\": {\"tool\": \"…\", \"args\": {…}, \"text\": \"…\"}}    what the tool gave back
+For each decide and plan one line comes out: {\"decision\": \"allow|ask|deny\", \"reasons\": […]}")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Run the floor over recorded tasks, from standard input
+    Replay {
+        /// The tools and their effects, as a plugin's manifest has them
+        #[arg(long, value_name = "FILE")]
+        tools: PathBuf,
+        /// Who answers questions
+        #[arg(long, value_enum, default_value_t = Who::Owner)]
+        human: Who,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Who {
+    /// Nobody: every question is a no
+    None,
+    /// The line after an `ask` is the answer; without one it is a no
+    Owner,
+    /// Yes to everything
+    Always,
+}
+
+/// Why a replay ended.
+#[derive(Debug, thiserror::Error)]
+enum PolicyError {
+    #[error("the tools were not read: {}: {cause}", path.display())]
+    Tools { path: PathBuf, cause: String },
+    #[error("line {at} of the recording: {cause}")]
+    Line { at: u64, cause: ReplayError },
+    #[error("the recording was not read: {0}")]
+    Input(std::io::Error),
+    #[error("line {0} of the recording is longer than 16 MiB")]
+    TooLong(u64),
+}
+
+impl Explain for PolicyError {
+    fn code(&self) -> &'static str {
+        match self {
+            PolicyError::Tools { .. } => "policy-tools",
+            PolicyError::Line { .. } | PolicyError::TooLong(_) => "policy-line",
+            PolicyError::Input(_) => "policy-input",
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            PolicyError::Tools { .. } => {
+                "{\"tools\": [{\"name\": …, \"effects\": {…}}]} is expected; docs/reference/effects.md has every field".to_owned()
+            }
+            _ => "`carapace policy --help` shows the form of a line".to_owned(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Runs `policy`.
+///
+/// # Errors
+/// The tools or the recording cannot be used.
+pub(crate) fn run(_context: &Context, args: Args) -> Result<Exit, Failure> {
+    let Action::Replay { tools, human } = args.action;
+    let fault = |cause: String| PolicyError::Tools {
+        path: tools.clone(),
+        cause,
+    };
+    let text = std::fs::read_to_string(&tools).map_err(|error| fault(error.to_string()))?;
+    let list = Tools::read(&text).map_err(|error| fault(error.to_string()))?;
+    let human = match human {
+        Who::None => Human::None,
+        Who::Owner => Human::Owner,
+        Who::Always => Human::Always,
+    };
+    let mut replay = Replay::new(list, human);
+    let mut input = std::io::stdin().lock();
+    let mut out = std::io::stdout().lock();
+    let mut line = Vec::new();
+    for at in 1.. {
+        line.clear();
+        let read = std::io::Read::take(&mut input, LONGEST + 1)
+            .read_until(b'\n', &mut line)
+            .map_err(PolicyError::Input)?;
+        if read == 0 {
+            break;
+        }
+        if read as u64 > LONGEST {
+            return Err(PolicyError::TooLong(at).into());
+        }
+        let text = String::from_utf8_lossy(&line);
+        if text.trim().is_empty() {
+            continue;
+        }
+        let answer = replay
+            .line(text.trim())
+            .map_err(|cause| PolicyError::Line { at, cause })?;
+        // A scorer waits for each decision before it says what came of it.
+        if let Some(answer) = answer
+            && writeln!(out, "{answer}")
+                .and_then(|()| out.flush())
+                .is_err()
+        {
+            return Ok(Exit::Failed);
+        }
+    }
+    let counted = replay.counted();
+    screen::aside(&format!(
+        "{} tasks, {} decisions: {} asked, {} refused, {:.2} questions per task\n",
+        counted.tasks,
+        counted.decisions,
+        counted.asked,
+        counted.refused,
+        counted.asked as f64 / counted.tasks.max(1) as f64,
+    ));
+    Ok(Exit::Done)
+}
