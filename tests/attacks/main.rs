@@ -3,9 +3,14 @@
 
 mod approvals;
 mod cage;
+mod documented;
 mod egress;
+mod guards;
+mod plan;
+mod policy;
 mod protocol;
 mod reach;
+mod recorded;
 mod secrets;
 
 use carapace_harness::World;

@@ -7,6 +7,7 @@
 
 mod cage;
 mod desk;
+mod floor;
 mod home;
 mod line;
 mod models;
@@ -26,13 +27,14 @@ const ENOUGH: Duration = Duration::from_secs(120);
 type Group = fn(&mut Vec<Row>);
 
 /// The groups in order. Cages come first: they are started only by a process with one thread.
-const GROUPS: [(&str, Group); 7] = [
+const GROUPS: [(&str, Group); 8] = [
     ("cold cage", cage::measure),
     ("start, memory and size", home::measure),
     ("turns and tools", turns::measure),
     ("models", models::measure),
     ("the desk", desk::measure),
     ("the channel", line::measure),
+    ("the floor", floor::measure),
     ("records", records::measure),
 ];
 

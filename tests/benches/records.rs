@@ -7,7 +7,7 @@ use carapace_contract::id::{CallId, Digest, EffectId, GroupId, SessionId, TurnId
 use carapace_contract::tool::{Caller, Invocation, Place};
 use carapace_ipc_proto::Claim;
 use carapace_policy::{
-    Budget, Grants, Judgement, Ledger, Moment, Permit, RateState, SecretUse, World, judge,
+    Budget, Facts, Grants, Judgement, Ledger, Moment, Permit, RateState, SecretUse, World, judge,
 };
 use carapace_store::{EffectState, Store, audit};
 use serde_json::json;
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const READS: usize = 20_000;
 const WRITES: usize = 200;
 const VERDICTS: usize = 20_000;
+/// A session that has seen nothing.
+static FACTS: LazyLock<Facts> = LazyLock::new(Facts::default);
 /// As long as the line of a record with short arguments.
 const LINE: [u8; 700] = [b'x'; 700];
 
@@ -152,6 +154,7 @@ fn default_grants() -> Grants {
 
 fn world(grants: &Grants) -> World<'_> {
     World {
+        facts: &FACTS,
         frozen: false,
         grants,
         rate: RateState::Open,
@@ -210,14 +213,13 @@ impl Calls {
             effects: Effects {
                 reads: Reach::None,
                 writes,
-                egress: Vec::new(),
-                recipients: Vec::new(),
                 undo: if writes == Reach::None {
                     Undo::Nothing
                 } else {
                     Undo::Possible
                 },
                 idempotent,
+                ..Effects::default()
             },
             place: Place::Hands,
         }

@@ -189,7 +189,8 @@ macro_rules! replayed {
 replayed! {
     zmtp_decoder request_claim down_word json_limits launch_frames config_toml cage_toml control_ask openai_stream
     openai_responses_stream anthropic_stream gemini_stream ollama_stream bedrock_stream
-    offline_grammar audit_verify boot_report vault_file scrub_stream paste_patterns url_guard resolve_frames
+    offline_grammar audit_verify boot_report vault_file scrub_stream paste_patterns url_guard resolve_frames replay_lines owner_message
+    rows plan_json
     oauth_answer
 }
 
@@ -258,6 +259,16 @@ fn the_corpus_reaches_what_it_is_about() {
     let mut answer = [0; carapace_ipc_proto::resolve::ANSWER];
     answer.copy_from_slice(&read("resolve_frames", "answer"));
     assert!(carapace_ipc_proto::resolve::Answer::decode(&answer).is_some());
+    let text = String::from_utf8(read("replay_lines", "task")).expect("a text");
+    let (out, fault) = targets::replayed(&text);
+    assert!(fault.is_none(), "{fault:?}");
+    assert_eq!(out.len(), 4, "{out:?}");
+    for name in ["json", "yaml"] {
+        let text = String::from_utf8(read("rows", name)).expect("a text");
+        assert!(targets::endorses(&text), "{text}");
+    }
+    serde_json::from_slice::<Vec<carapace_policy::plan::Step>>(&read("plan_json", "steps"))
+        .expect("is taken");
     let mut frames = carapace_ipc_proto::zmtp::Decoder::new(4096);
     let stream = read("zmtp_decoder", "two_frames");
     frames.room()[..stream.len() - 1].copy_from_slice(&stream[1..]);

@@ -158,6 +158,7 @@ fn a_turn_can_be_stopped_while_it_works_and_its_program_ends() {
                         code: card.code,
                         decision: Decision::Once,
                         note: None,
+                        part: None,
                     })
                     .expect("answers");
             }

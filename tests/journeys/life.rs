@@ -145,6 +145,7 @@ fn a_lost_worker_is_replaced_and_the_turn_goes_on() {
                     code: card.code.clone(),
                     decision: Decision::Once,
                     note: None,
+                    part: None,
                 })
                 .expect("answers");
             None
@@ -189,6 +190,7 @@ fn lost_hands_leave_an_effect_unknown_and_it_is_not_repeated() {
                         code: card.code,
                         decision: Decision::Once,
                         note: None,
+                        part: None,
                     })
                     .expect("answers");
             }

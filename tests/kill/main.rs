@@ -97,6 +97,7 @@ fn any_process_may_die_at_any_moment() {
                             code: card.code,
                             decision: Decision::Once,
                             note: None,
+                            part: None,
                         };
                         if control.ask(&answer).is_err() {
                             break None;

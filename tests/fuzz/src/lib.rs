@@ -9,6 +9,7 @@
 mod model_streams;
 mod network;
 mod oauth;
+mod policy;
 mod secrets;
 
 pub use model_streams::{
@@ -17,6 +18,7 @@ pub use model_streams::{
 };
 pub use network::{resolve_frames, url_guard};
 pub use oauth::oauth_answer;
+pub use policy::{endorses, owner_message, plan_json, replay_lines, replayed, rows};
 pub use secrets::{paste_patterns, scrub_stream, vault_file};
 
 use carapace_contract::config::{self, Config, OFFLINE};
@@ -59,6 +61,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("paste_patterns", paste_patterns),
     ("url_guard", url_guard),
     ("resolve_frames", resolve_frames),
+    ("replay_lines", replay_lines),
+    ("owner_message", owner_message),
+    ("rows", rows),
+    ("plan_json", plan_json),
     ("oauth_answer", oauth_answer),
 ];
 

@@ -164,6 +164,7 @@ impl Control {
                             code: card.code.clone(),
                             decision,
                             note,
+                            part: None,
                         })?;
                     }
                 }
@@ -226,6 +227,7 @@ impl Control {
             code: code.clone(),
             decision,
             note: None,
+            part: None,
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod fake_openai;
 pub mod http;
 pub mod names;
 pub mod needles;
+pub mod pages;
 pub mod peers;
 pub mod programs;
 pub mod tap;
@@ -17,6 +18,7 @@ pub mod world;
 
 pub use control::Control;
 pub use needles::Needles;
+pub use pages::Site;
 pub use peers::Peer;
 pub use tap::Tap;
 pub use world::{Finished, World};
