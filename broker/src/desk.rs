@@ -10,11 +10,11 @@ use crate::tools::web_fetch;
 use crate::turn::News;
 use crate::{approval, broker, card, clean, facts, plan, quarantine, violation};
 use carapace_contract::control::Tell;
-use carapace_contract::id::{Digest, EffectId, ToolName};
+use carapace_contract::id::{CallId, Digest, EffectId, ToolName};
 use carapace_contract::tool::{Invocation, Place, Tool};
 use carapace_ipc_proto::Claim;
 use carapace_ipc_proto::error::{Code, ErrorWord};
-use carapace_policy::{Judgement, PROPOSE, Refusal, SecretUse, TASK, judge};
+use carapace_policy::{Judged, Judgement, PROPOSE, Refusal, SecretUse, TASK, judge};
 use carapace_store::{EffectState, KnownEffect, Note, Recorded, StoreError};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -50,7 +50,8 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
             place: tool.place,
         })
     })?;
-    let claim = match met_before(asked, claim).await? {
+    let again = |call, effect| Invocation { effect, ..call };
+    let claim = match met_before(asked, claim, again).await? {
         Met::Answered(outcome) => return outcome,
         Met::New(claim) => *claim,
     };
@@ -195,59 +196,57 @@ fn fit_schema(
     )
 }
 
-enum Met {
+/// What is known of a request under its name.
+pub(crate) enum Met<T> {
     /// It was answered before; this is the answer.
     Answered(Result<String, ErrorWord>),
     /// It is to be judged.
-    New(Box<Claim<Invocation>>),
+    New(Box<Claim<T>>),
 }
 
-/// What the store knows under this name: a call is done once, and another call under the same name
-/// is no call.
-async fn met_before(asked: &Asked, claim: Claim<Invocation>) -> Result<Met, ErrorWord> {
+/// What the store knows under this name: a request is carried out once, and another one under the same
+/// name is none. One that was not carried out keeps the effect it is known by: `again` puts it in.
+pub(crate) async fn met_before<T: Judged>(
+    asked: &Asked,
+    claim: Claim<T>,
+    again: impl FnOnce(T, EffectId) -> T,
+) -> Result<Met<T>, ErrorWord> {
+    let new = |claim| Ok(Met::New(Box::new(claim)));
     // A name that this turn has not used before, in its first attempt, is in no record.
     if asked.turn.is_new_name(asked) {
-        return Ok(Met::New(Box::new(claim)));
+        return new(claim);
     }
-    let Some(known) = known(asked).await? else {
-        return Ok(Met::New(Box::new(claim)));
+    let Some(known) = known_as(asked, asked.call.clone()).await? else {
+        return new(claim);
     };
     if known.digest != claim.alleged().digest() {
-        return Ok(Met::Answered(Err(ErrorWord::new(
+        return Err(ErrorWord::new(
             Code::ValidationFailed,
             3,
             "another call was made under this name before",
-        ))));
+        ));
     }
-    let answered = match known.state {
+    Ok(Met::Answered(match known.state {
         EffectState::Refused | EffectState::Asked => {
-            return Ok(Met::New(Box::new(
-                match claim.parse(|call| {
-                    Ok::<_, std::convert::Infallible>(Invocation {
-                        effect: known.effect,
-                        ..call
-                    })
-                }) {
-                    Ok(claim) => claim,
-                    Err(never) => match never {},
-                },
-            )));
+            return new(claim.parse(|what| Ok::<_, ErrorWord>(again(what, known.effect)))?);
         }
         EffectState::Done | EffectState::Failed => known
             .result
             .as_ref()
             .map_or_else(|| Err(gone()), stored_outcome),
         EffectState::Acting | EffectState::Unknown => Err(gone()),
-    };
-    Ok(Met::Answered(answered))
+    }))
 }
 
-/// What the store knows under the name of this request.
-pub(crate) async fn known(asked: &Asked) -> Result<Option<KnownEffect>, ErrorWord> {
+/// What the store knows under this name, from this sender in this turn.
+pub(crate) async fn known_as(
+    asked: &Asked,
+    name: CallId,
+) -> Result<Option<KnownEffect>, ErrorWord> {
     asked
         .broker
         .store
-        .lookup(asked.turn.id, asked.within.clone(), asked.call.clone())
+        .lookup(asked.turn.id, asked.within.clone(), name)
         .await
         .map_err(|error| store_word(&error))
 }

@@ -4,7 +4,7 @@
 
 use crate::answer::Asked;
 use crate::broker::{Broker, now};
-use crate::desk::{self, gone, note_refusal, refusal_word, store_word, stored_outcome};
+use crate::desk::{Met, gone, met_before, note_refusal, refusal_word, store_word};
 use crate::{approval, broker, card};
 use carapace_contract::control::{TaskGrantRow, Tell};
 use carapace_contract::id::{Code, Digest, EffectId, ToolName};
@@ -27,7 +27,11 @@ pub(crate) async fn propose(asked: &Asked, arguments: Claim<Value>) -> Result<St
         return Err(ErrorWord::new(ErrorCode::Unauthorized, 2, text));
     }
     let claim = arguments.parse(|arguments| read(asked, &arguments))?;
-    let claim = match met_before(asked, claim).await? {
+    let again = |mut proposal: Proposal, effect| {
+        proposal.effect = effect;
+        proposal
+    };
+    let claim = match met_before(asked, claim, again).await? {
         Met::Answered(outcome) => return outcome,
         Met::New(claim) => *claim,
     };
@@ -186,44 +190,6 @@ pub(crate) fn often(count: u32) -> String {
     } else {
         format!("up to {count} times")
     }
-}
-
-enum Met {
-    /// It was answered before; this is the answer.
-    Answered(Result<String, ErrorWord>),
-    /// It is to be judged.
-    New(Box<Claim<Proposal>>),
-}
-
-/// What the store knows under this name: a plan is answered once, and another plan under the same
-/// name is none.
-async fn met_before(asked: &Asked, claim: Claim<Proposal>) -> Result<Met, ErrorWord> {
-    if asked.turn.is_new_name(asked) {
-        return Ok(Met::New(Box::new(claim)));
-    }
-    let Some(known) = desk::known(asked).await? else {
-        return Ok(Met::New(Box::new(claim)));
-    };
-    if known.digest != claim.alleged().digest() {
-        let text = "another call was made under this name before";
-        return Err(ErrorWord::new(ErrorCode::ValidationFailed, 3, text));
-    }
-    Ok(match known.state {
-        EffectState::Refused | EffectState::Asked => {
-            Met::New(Box::new(claim.parse(|proposal| {
-                let mut proposal = proposal;
-                proposal.effect = known.effect;
-                Ok::<_, ErrorWord>(proposal)
-            })?))
-        }
-        EffectState::Done | EffectState::Failed => Met::Answered(
-            known
-                .result
-                .as_ref()
-                .map_or_else(|| Err(gone()), stored_outcome),
-        ),
-        EffectState::Acting | EffectState::Unknown => Met::Answered(Err(gone())),
-    })
 }
 
 /// The steps, each of a tool that there is, with arguments that this tool takes.

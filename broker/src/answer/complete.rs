@@ -85,15 +85,7 @@ async fn complete(asked: &Asked, arguments: Claim<Value>) -> Result<Value, Error
             announce(asked, from, &name, word);
         }
         let attempted = attempt_name(&asked.call, number);
-        let outcome = attempt(asked, candidate, &ask, &attempted).await;
-        // One that left nothing on record leaves its name to the next: the names have no gap.
-        if on_record(asked, attempted)
-            .await
-            .map_or(true, |known| known.is_some())
-        {
-            number += 1;
-        }
-        match outcome {
+        match attempt(asked, candidate, &ask, &attempted).await {
             Ok(answer) => {
                 broker.breakers.worked(&name);
                 return Ok(answer);
@@ -107,6 +99,13 @@ async fn complete(asked: &Asked, arguments: Claim<Value>) -> Result<Value, Error
                     return Err(word);
                 }
                 failures.push((name, word));
+                // One that left nothing on record leaves its name to the next: the names have no gap.
+                if desk::known_as(asked, attempted)
+                    .await
+                    .map_or(true, |known| known.is_some())
+                {
+                    number += 1;
+                }
             }
         }
     }
@@ -139,21 +138,11 @@ fn attempt_name(call: &CallId, number: u32) -> CallId {
         .unwrap_or_else(|_| call.clone())
 }
 
-/// What is on record under the name of one attempt.
-async fn on_record(asked: &Asked, name: CallId) -> Result<Option<KnownEffect>, ErrorWord> {
-    asked
-        .broker
-        .store
-        .lookup(asked.turn.id, asked.within.clone(), name)
-        .await
-        .map_err(|error| desk::store_word(&error))
-}
-
 /// The newest attempt that is on record, with its number.
 async fn newest(asked: &Asked) -> Result<Option<(u32, KnownEffect)>, ErrorWord> {
     let mut newest = None;
     for number in 0..64 {
-        match on_record(asked, attempt_name(&asked.call, number)).await? {
+        match desk::known_as(asked, attempt_name(&asked.call, number)).await? {
             Some(known) => newest = Some((number, known)),
             None => break,
         }
