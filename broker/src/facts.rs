@@ -83,34 +83,18 @@ pub(crate) async fn before(asked: &Asked, call: &Invocation) -> Result<(), Error
 
 /// Before the result of a call is delivered: the session's label grows by it, on disk.
 pub(crate) async fn deliver(asked: &Asked, call: &Invocation, text: &str) -> Result<(), ErrorWord> {
-    let grown = {
-        let mut facts = asked.live.facts.borrow_mut();
-        let (label, level) = (facts.label().clone(), facts.exposure().level());
+    let tainted = grow(asked, call.tool.as_str(), |facts| {
         if let Some(label) = quarantine::delivered(asked, call) {
-            facts.joined(&label);
-        } else {
-            facts.saw(call.tool.as_str(), &call.effects, text);
-            if call.effects.reads == Reach::Workspace
-                && let Some(label) = asked.broker.workspaces.borrow().get(&asked.turn.group)
-            {
-                facts.joined(label);
-            }
+            return facts.joined(&label);
         }
-        let untrusted = |label: &Label| label.integrity == Integrity::Untrusted;
-        let tainted = untrusted(facts.label()) && !untrusted(&label);
-        (*facts.label() != label || facts.exposure().level() != level).then_some(tainted)
-    };
-    let Some(tainted) = grown else {
-        return Ok(());
-    };
-    keep(
-        asked.broker.as_ref(),
-        asked.session,
-        &asked.live,
-        call.tool.as_str(),
-    )
-    .await
-    .map_err(|error| store_word(&error))?;
+        facts.saw(call.tool.as_str(), &call.effects, text);
+        if call.effects.reads == Reach::Workspace
+            && let Some(label) = asked.broker.workspaces.borrow().get(&asked.turn.group)
+        {
+            facts.joined(label);
+        }
+    })
+    .await?;
     if tainted {
         asked.turn.tell(Tell::Notice {
             text: format!(
@@ -129,18 +113,37 @@ pub(crate) async fn attached(asked: &Asked) -> Result<(), ErrorWord> {
         private: "attachment".parse().into_iter().collect(),
         secret: false,
     };
-    let grown = {
+    grow(asked, "attachment", |facts| facts.joined(&label)).await?;
+    Ok(())
+}
+
+/// Lets the facts of the session grow; on disk when it returns, where there is something new. True where the
+/// first words of others came in.
+async fn grow(
+    asked: &Asked,
+    cause: &str,
+    change: impl FnOnce(&mut Facts),
+) -> Result<bool, ErrorWord> {
+    let untrusted = |facts: &Facts| facts.label().integrity == Integrity::Untrusted;
+    let (grown, tainted) = {
         let mut facts = asked.live.facts.borrow_mut();
-        let before = facts.label().clone();
-        facts.joined(&label);
-        *facts.label() != before
+        let (label, level, before) = (
+            facts.label().clone(),
+            facts.exposure().level(),
+            untrusted(&facts),
+        );
+        change(&mut facts);
+        (
+            *facts.label() != label || facts.exposure().level() != level,
+            untrusted(&facts) && !before,
+        )
     };
     if grown {
-        keep(&asked.broker, asked.session, &asked.live, "attachment")
+        keep(&asked.broker, asked.session, &asked.live, cause)
             .await
             .map_err(|error| store_word(&error))?;
     }
-    Ok(())
+    Ok(tainted)
 }
 
 async fn keep(
