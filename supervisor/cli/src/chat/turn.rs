@@ -440,13 +440,10 @@ impl Turn<'_> {
             let note = answer::note(line);
             return self.answer(code, Given::no((!note.is_empty()).then_some(note)));
         }
-        let steps = self
-            .open
-            .iter()
-            .find(|card| card.code == code)
-            .map_or(0, |card| card.parts);
-        let card = self.open.iter().find(|card| card.code == code).cloned();
-        let may_last = card.as_ref().is_none_or(QuestionCard::may_last);
+        let card = self.open.iter().find(|card| card.code == code);
+        let steps = card.map_or(0, |card| card.parts);
+        let may_last = card.is_none_or(QuestionCard::may_last);
+        let choices = card.map(answer::choices);
         match answer::choice(line, steps, may_last) {
             Choice::Answer(given) => self.answer(code, given),
             Choice::WithNote => {
@@ -456,8 +453,8 @@ impl Turn<'_> {
             Choice::Named(code, given) => self.answer(code, given),
             Choice::Nothing => {
                 screen::aside("nothing was chosen; ");
-                if let Some(card) = card {
-                    self.view.choices(answer::choices(&card));
+                if let Some(choices) = choices {
+                    self.view.choices(choices);
                 }
             }
         }
