@@ -2,7 +2,7 @@
 //! and answers "always exactly this".
 
 use crate::facts::Facts;
-use crate::plan::TaskGrant;
+use crate::plan::{Step, TaskGrant};
 use crate::proposal;
 use carapace_contract::config::Grant;
 use carapace_contract::id::{Code, Digest, GroupId, SessionId, ToolName};
@@ -179,22 +179,10 @@ impl Grants {
 
     /// The step of a task grant that covers a call.
     fn step(&self, grant: &TaskGrant, call: &Invocation, facts: &Facts, now: i64) -> Option<usize> {
-        let covering = |grant: &TaskGrant| {
-            grant.covers(&call.tool, &call.effects, &call.arguments, facts, now)
-        };
-        let mut step = covering(grant)?;
-        if self.stands(&call.caller, &call.tool) {
-            return Some(step);
-        }
-        let mut left = grant.clone();
-        while !proposal::is_enough(&left.steps()[step], call) {
-            // Perhaps a later one names more.
-            let mut steps = left.steps().to_vec();
-            steps[step].count = 0;
-            left = TaskGrant::new(steps, left.expires());
-            step = covering(&left)?;
-        }
-        Some(step)
+        let stands = self.stands(&call.caller, &call.tool);
+        let enough = |step: &Step| stands || proposal::is_enough(step, call);
+        let (effects, arguments) = (&call.effects, &call.arguments);
+        grant.covers_where(&call.tool, effects, arguments, facts, now, enough)
     }
 
     /// True where every call of the tool that the floor allows passes: by configuration, or in this session.

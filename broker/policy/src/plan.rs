@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The most steps of a plan.
-pub const STEPS: usize = 64;
+pub const STEPS: usize = carapace_contract::part::STEPS as usize;
 /// The most calls of one step.
 pub const COUNT: u32 = 100;
 
@@ -201,13 +201,26 @@ impl TaskGrant {
         facts: &Facts,
         now: i64,
     ) -> Option<usize> {
+        self.covers_where(tool, effects, arguments, facts, now, |_| true)
+    }
+
+    /// The same among the steps that are `enough`.
+    pub(crate) fn covers_where(
+        &self,
+        tool: &ToolName,
+        effects: &Effects,
+        arguments: &Value,
+        facts: &Facts,
+        now: i64,
+        enough: impl Fn(&Step) -> bool,
+    ) -> Option<usize> {
         if now >= self.expires {
             return None;
         }
         let objections = floor::objections(tool, effects, arguments, facts);
-        self.steps
-            .iter()
-            .position(|step| step.count > 0 && step.covers(tool, arguments, &objections))
+        self.steps.iter().position(|step| {
+            step.count > 0 && step.covers(tool, arguments, &objections) && enough(step)
+        })
     }
 
     /// Uses a step once. True where nothing is left of the whole grant.
