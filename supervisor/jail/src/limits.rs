@@ -63,6 +63,37 @@ const RTPRIO: Limit = limit(
     0,
     "never before others",
 );
+const STACK: Limit = limit(
+    libc::RLIMIT_STACK,
+    "Max stack size",
+    8 * MIB,
+    "the usual size",
+);
+const FILES: Limit = limit(
+    libc::RLIMIT_NOFILE,
+    "Max open files",
+    1024,
+    "the usual size",
+);
+const SPACE: Limit = limit(
+    libc::RLIMIT_AS,
+    "Max address space",
+    64 * GIB,
+    "node reserves much and uses little; what is used is bounded by the control group",
+);
+const TIMERS: Limit = limit(
+    libc::RLIMIT_SIGPENDING,
+    "Max pending signals",
+    1024,
+    "timers of interpreters",
+);
+const NO_SIGNALS: Limit = limit(
+    libc::RLIMIT_SIGPENDING,
+    "Max pending signals",
+    64,
+    "queues no signals",
+);
+const ALONE: Limit = limit(libc::RLIMIT_NPROC, "Max processes", 16, "starts nothing");
 
 const WORKER: &[Limit] = &[
     CORE,
@@ -76,7 +107,7 @@ const WORKER: &[Limit] = &[
         64,
         "opens nothing; poll needs some",
     ),
-    limit(libc::RLIMIT_NPROC, "Max processes", 16, "starts nothing"),
+    ALONE,
     limit(
         libc::RLIMIT_MEMLOCK,
         "Max locked memory",
@@ -89,18 +120,8 @@ const WORKER: &[Limit] = &[
         GIB,
         "a long conversation is some MiB",
     ),
-    limit(
-        libc::RLIMIT_STACK,
-        "Max stack size",
-        8 * MIB,
-        "the usual size",
-    ),
-    limit(
-        libc::RLIMIT_SIGPENDING,
-        "Max pending signals",
-        64,
-        "queues no signals",
-    ),
+    STACK,
+    NO_SIGNALS,
 ];
 
 const RESOLVER: &[Limit] = &[
@@ -115,7 +136,7 @@ const RESOLVER: &[Limit] = &[
         512,
         "a few sockets for each of the questions under way",
     ),
-    limit(libc::RLIMIT_NPROC, "Max processes", 16, "starts nothing"),
+    ALONE,
     limit(
         libc::RLIMIT_MEMLOCK,
         "Max locked memory",
@@ -128,18 +149,8 @@ const RESOLVER: &[Limit] = &[
         GIB,
         "a cache of names is some MiB",
     ),
-    limit(
-        libc::RLIMIT_STACK,
-        "Max stack size",
-        8 * MIB,
-        "the usual size",
-    ),
-    limit(
-        libc::RLIMIT_SIGPENDING,
-        "Max pending signals",
-        64,
-        "queues no signals",
-    ),
+    STACK,
+    NO_SIGNALS,
 ];
 
 const SECRET: &[Limit] = &[
@@ -153,12 +164,7 @@ const SECRET: &[Limit] = &[
         64 * MIB,
         "the state that a password manager keeps",
     ),
-    limit(
-        libc::RLIMIT_NOFILE,
-        "Max open files",
-        1024,
-        "the usual size",
-    ),
+    FILES,
     limit(
         libc::RLIMIT_NPROC,
         "Max processes",
@@ -171,24 +177,9 @@ const SECRET: &[Limit] = &[
         MIB,
         "keys are kept out of swap",
     ),
-    limit(
-        libc::RLIMIT_AS,
-        "Max address space",
-        64 * GIB,
-        "node reserves much and uses little; what is used is bounded by the control group",
-    ),
-    limit(
-        libc::RLIMIT_STACK,
-        "Max stack size",
-        8 * MIB,
-        "the usual size",
-    ),
-    limit(
-        libc::RLIMIT_SIGPENDING,
-        "Max pending signals",
-        1024,
-        "timers of interpreters",
-    ),
+    SPACE,
+    STACK,
+    TIMERS,
 ];
 
 const HANDS: &[Limit] = &[
@@ -202,12 +193,7 @@ const HANDS: &[Limit] = &[
         GIB,
         "one file does not fill a disk",
     ),
-    limit(
-        libc::RLIMIT_NOFILE,
-        "Max open files",
-        1024,
-        "the usual size",
-    ),
+    FILES,
     limit(
         libc::RLIMIT_NPROC,
         "Max processes",
@@ -220,24 +206,9 @@ const HANDS: &[Limit] = &[
         64 * KIB,
         "as much as a key manager wants",
     ),
-    limit(
-        libc::RLIMIT_AS,
-        "Max address space",
-        64 * GIB,
-        "node reserves much and uses little; what is used is bounded by the control group",
-    ),
-    limit(
-        libc::RLIMIT_STACK,
-        "Max stack size",
-        8 * MIB,
-        "the usual size",
-    ),
-    limit(
-        libc::RLIMIT_SIGPENDING,
-        "Max pending signals",
-        1024,
-        "timers of interpreters",
-    ),
+    SPACE,
+    STACK,
+    TIMERS,
 ];
 
 const BROKER: &[Limit] = &[
@@ -263,12 +234,7 @@ const BROKER: &[Limit] = &[
         8 * GIB,
         "bodies are streamed, the rest is small",
     ),
-    limit(
-        libc::RLIMIT_STACK,
-        "Max stack size",
-        8 * MIB,
-        "the usual size",
-    ),
+    STACK,
     limit(
         libc::RLIMIT_SIGPENDING,
         "Max pending signals",

@@ -4,36 +4,14 @@
 //! database and the resolver may need a call nobody measured. What it may reach in files and TCP
 //! ports is Landlock's part.
 
-use libc::{AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM};
-
-use super::{ENOSYS, EPERM, all, calls, line};
+use super::{ENOSYS, EPERM, all, calls, line, sockets};
 use crate::bpf::Action::Kill;
 use crate::bpf::{Clause, Line, bits, is};
 
-const KIND: u64 = !(SOCK_CLOEXEC | SOCK_NONBLOCK) as u32 as u64;
-const STREAM: u64 = SOCK_STREAM as u64;
 const THREAD: u64 = (libc::CLONE_THREAD | libc::CLONE_VM) as u64;
 const EXECUTABLE: u64 = libc::PROT_EXEC as u64;
 const FAST_OPEN: u64 = libc::MSG_FASTOPEN as u64;
 const OUT_OF_BAND: u64 = libc::MSG_OOB as u64;
-
-/// Stream sockets of the internet and the local kind; no datagrams, which Landlock's port rules do not
-/// see, no MPTCP, no SCTP, nothing raw.
-pub(super) const SOCKETS: &[Clause] = &[
-    &[is(0, AF_UNIX as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[is(0, AF_INET as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[
-        is(0, AF_INET as u32),
-        bits(1, KIND, STREAM),
-        is(2, IPPROTO_TCP as u32),
-    ],
-    &[is(0, AF_INET6 as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[
-        is(0, AF_INET6 as u32),
-        bits(1, KIND, STREAM),
-        is(2, IPPROTO_TCP as u32),
-    ],
-];
 
 /// From the last lock on.
 pub fn lines() -> Vec<Line> {
@@ -78,7 +56,7 @@ pub fn start_lines() -> Vec<Line> {
 fn common() -> Vec<Line> {
     let mut lines = vec![
         line!(always clone3, ENOSYS, "its flags are behind a pointer; the C library falls back to clone"),
-        line!(when socket, SOCKETS, EPERM, "streams, local sockets; nothing is resolved here"),
+        line!(when socket, sockets::STREAMS, EPERM, "streams, local sockets; nothing is resolved here"),
         line!(when sendto, &[&[bits(3, FAST_OPEN | OUT_OF_BAND, 0)]], EPERM,
             "no connect by MSG_FASTOPEN past Landlock's port rule, no out-of-band data"),
         line!(when sendmsg, &[&[bits(2, FAST_OPEN | OUT_OF_BAND, 0)]], EPERM,

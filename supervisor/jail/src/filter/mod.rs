@@ -22,6 +22,7 @@ pub mod hands;
 pub mod numbers;
 pub mod resolver;
 pub mod secret;
+mod sockets;
 pub mod supervisor;
 pub mod worker;
 

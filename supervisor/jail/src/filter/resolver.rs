@@ -5,54 +5,20 @@
 //! attack asks for is killed. Which TCP ports it connects to is Landlock's part; datagrams, which
 //! Landlock does not see, carry nothing but names.
 
-use libc::{
-    AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, PROT_EXEC, SOCK_CLOEXEC, SOCK_DGRAM,
-    SOCK_NONBLOCK, SOCK_STREAM,
-};
+use libc::PROT_EXEC;
 
-use super::{EACCES, ENOSYS, EPERM, all, calls, line};
+use super::{EACCES, ENOSYS, EPERM, all, calls, line, sockets};
 use crate::bpf::Action::{Allow, Errno, Kill};
-use crate::bpf::{Clause, Line, Test, bits, is, is_long, only, only_long};
+use crate::bpf::{Line, Test, bits, is, is_long, only, only_long};
 
-const KIND: u64 = !(SOCK_CLOEXEC | SOCK_NONBLOCK) as u32 as u64;
-const STREAM: u64 = SOCK_STREAM as u64;
-const DATAGRAM: u64 = SOCK_DGRAM as u64;
 const EXECUTABLE: u64 = PROT_EXEC as u64;
 const FAST_OPEN: u64 = libc::MSG_FASTOPEN as u64;
 const OUT_OF_BAND: u64 = libc::MSG_OOB as u64;
 
-/// TCP and UDP of the internet, nothing else.
-const SOCKETS: &[Clause] = &[
-    &[is(0, AF_INET as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[
-        is(0, AF_INET as u32),
-        bits(1, KIND, STREAM),
-        is(2, IPPROTO_TCP as u32),
-    ],
-    &[is(0, AF_INET6 as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[
-        is(0, AF_INET6 as u32),
-        bits(1, KIND, STREAM),
-        is(2, IPPROTO_TCP as u32),
-    ],
-    &[is(0, AF_INET as u32), bits(1, KIND, DATAGRAM), is(2, 0)],
-    &[
-        is(0, AF_INET as u32),
-        bits(1, KIND, DATAGRAM),
-        is(2, IPPROTO_UDP as u32),
-    ],
-    &[is(0, AF_INET6 as u32), bits(1, KIND, DATAGRAM), is(2, 0)],
-    &[
-        is(0, AF_INET6 as u32),
-        bits(1, KIND, DATAGRAM),
-        is(2, IPPROTO_UDP as u32),
-    ],
-];
-
 /// From the last lock on.
 pub fn lines() -> Vec<Line> {
     let mut lines = vec![
-        line!(when socket, SOCKETS, EPERM, "TCP and UDP; nothing local, nothing raw"),
+        line!(when socket, sockets::INTERNET, EPERM, "TCP and UDP; nothing local, nothing raw"),
         line!(when sendto, &[&[bits(3, FAST_OPEN | OUT_OF_BAND, 0)]], EPERM,
             "questions; no connect by MSG_FASTOPEN past Landlock's port rule, no out-of-band data"),
         line!(when sendmsg, &[&[bits(2, FAST_OPEN | OUT_OF_BAND, 0)]], EPERM,

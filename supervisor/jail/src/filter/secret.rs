@@ -5,56 +5,16 @@
 //! can write and reach is the part of Landlock, of the mounts and of the network's namespace. It is
 //! installed before exec and inherited by everything they run.
 
-use libc::{
-    AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK,
-    SOCK_STREAM,
-};
-
-use super::{ENOSYS, EPERM, all, calls, line};
+use super::{ENOSYS, EPERM, all, calls, line, sockets};
 use crate::bpf::Action::{Errno, Kill};
 use crate::bpf::{Clause, Line, bits, is};
 
-const KIND: u64 = !(SOCK_CLOEXEC | SOCK_NONBLOCK) as u32 as u64;
-const STREAM: u64 = SOCK_STREAM as u64;
-const DATAGRAM: u64 = SOCK_DGRAM as u64;
 /// All namespace flags of clone: new ns, cgroup, uts, ipc, user, pid, net, time.
 const NAMESPACE_FLAGS: u64 = 0x7e02_0080;
 
-/// Local streams: an agent, the message bus.
-const OFFLINE: &[Clause] = &[&[is(0, AF_UNIX as u32), bits(1, KIND, STREAM), is(2, 0)]];
-
-/// Local streams, and TCP and UDP of the internet.
-pub(super) const ONLINE: &[Clause] = &[
-    &[is(0, AF_UNIX as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[is(0, AF_INET as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[
-        is(0, AF_INET as u32),
-        bits(1, KIND, STREAM),
-        is(2, IPPROTO_TCP as u32),
-    ],
-    &[is(0, AF_INET6 as u32), bits(1, KIND, STREAM), is(2, 0)],
-    &[
-        is(0, AF_INET6 as u32),
-        bits(1, KIND, STREAM),
-        is(2, IPPROTO_TCP as u32),
-    ],
-    &[is(0, AF_INET as u32), bits(1, KIND, DATAGRAM), is(2, 0)],
-    &[
-        is(0, AF_INET as u32),
-        bits(1, KIND, DATAGRAM),
-        is(2, IPPROTO_UDP as u32),
-    ],
-    &[is(0, AF_INET6 as u32), bits(1, KIND, DATAGRAM), is(2, 0)],
-    &[
-        is(0, AF_INET6 as u32),
-        bits(1, KIND, DATAGRAM),
-        is(2, IPPROTO_UDP as u32),
-    ],
-];
-
 /// Where the secret lives on this machine.
 pub fn offline() -> Vec<Line> {
-    let mut lines = vec![line!(when socket, OFFLINE, EPERM,
+    let mut lines = vec![line!(when socket, sockets::LOCAL, EPERM,
         "an agent and the message bus by their files; there is no network to reach")];
     lines.extend(common());
     lines
@@ -62,7 +22,7 @@ pub fn offline() -> Vec<Line> {
 
 /// Where a program asks a server for the secret.
 pub fn online() -> Vec<Line> {
-    let mut lines = vec![line!(when socket, ONLINE, EPERM,
+    let mut lines = vec![line!(when socket, sockets::ALL, EPERM,
         "TCP and UDP to its server; nothing raw, no netlink, vsock, MPTCP")];
     lines.extend(common());
     lines

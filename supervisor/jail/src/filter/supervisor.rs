@@ -12,7 +12,7 @@ use crate::bpf::{Line, is};
 pub fn lines() -> Vec<Line> {
     let mut lines = vec![
         line!(when keyctl, &[&[is(0, 1)]], EPERM, "a cage joins a session keyring of its own; no other use"),
-        line!(when socket, super::secret::ONLINE, EPERM,
+        line!(when socket, super::sockets::ALL, EPERM,
             "local sockets for itself, streams for the broker, datagrams for the resolver; nothing raw, no netlink, vsock, MPTCP"),
         line!(when personality, &[&[is(0, u32::MAX)], &[is(0, 0)]], EPERM, "asking, and the default"),
     ];
