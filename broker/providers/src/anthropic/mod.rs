@@ -15,6 +15,7 @@ mod stream;
 mod tests;
 pub(crate) mod thinking;
 mod trouble;
+pub(crate) mod turns;
 
 pub use stream::Decoder;
 pub use trouble::refusal;

@@ -1,18 +1,17 @@
 //! A completion becomes a request body. Every key is written here; what a worker gives stands
 //! only in the vendor's fields for it.
 
-use super::ids::Ids;
 use super::media;
 use super::thinking::Way;
+use super::turns::{Blocks, Turns};
 use super::{MAKER, VERSION};
 use crate::codec::{
-    Blobs, DecodeError, Endpoint, RequestError, attached, check_attached, malformed, wire_tool,
+    Blobs, DecodeError, Endpoint, RequestError, attached, read_json, read_names, wire_tool,
 };
 use crate::outbound::{Attach, Outbound};
-use carapace_contract::model::{Completion, MediaType, Message, Role, ToolCall};
+use carapace_contract::model::{Completion, MediaType, Message, Role, Thinking};
 use carapace_contract::tool::Tool;
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashSet};
 
 /// Tokens of an answer where the completion is silent; the vendor wants a number.
 const USUAL_TOKENS: u32 = 8192;
@@ -22,19 +21,7 @@ const OAUTH: &str = "oauth-2025-04-20";
 
 /// The names in a list of models.
 pub(super) fn read_models(body: &[u8]) -> Result<Vec<String>, DecodeError> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| malformed(format!("the list of models is not JSON: {error}")))?;
-    let rows = body
-        .get("data")
-        .and_then(Value::as_array)
-        .ok_or_else(|| malformed("the list of models has no data"))?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| row.get("id").and_then(Value::as_str))
-        .filter(|id| id.len() <= 256)
-        .take(1000)
-        .map(str::to_owned)
-        .collect())
+    read_names(&read_json(body)?, "data", |row| row.get("id")?.as_str())
 }
 
 /// The request for the list of models.
@@ -56,7 +43,7 @@ pub(super) fn request(
     tools: &[Tool],
     blobs: &Blobs,
 ) -> Result<Outbound, RequestError> {
-    let turns = Turns::of(&completion.messages, blobs)?;
+    let turns = Turns::<Messages>::of(&completion.messages, blobs)?;
     let most = completion.max_tokens.unwrap_or(USUAL_TOKENS).max(1);
     let mut body = json!({
         "model": endpoint.model(),
@@ -85,16 +72,16 @@ pub(super) fn request(
         body["system"] = blocks.into();
     }
     let mut offered: Vec<Value> = tools.iter().map(function).collect();
-    if offered.is_empty() && !turns.called.is_empty() {
+    if offered.is_empty() && !turns.called().is_empty() {
         // Calls in the conversation want their tools described, also where none may be called now.
-        offered = turns.called.iter().map(|name| no_longer(name)).collect();
+        offered = turns.called().iter().map(|name| no_longer(name)).collect();
         body["tool_choice"] = json!({ "type": "none" });
     }
     if !offered.is_empty() {
         mark(offered.last_mut());
         body["tools"] = offered.into();
     }
-    body["messages"] = turns.into_json();
+    body["messages"] = turns.into_json(|blocks| mark(blocks.last_mut()));
     let headers = headers(endpoint, "text/event-stream, application/json");
     Ok(endpoint.post("/v1/messages", headers, &body))
 }
@@ -135,51 +122,20 @@ fn mark(block: Option<&mut Value>) {
     }
 }
 
-/// The conversation as turns of user and assistant, one after the other.
+/// What blocks look like here.
 #[derive(Default)]
-struct Turns {
-    done: Vec<(Role, Vec<Value>)>,
-    /// What the next user turn holds first: answers to the calls before it.
-    results: Vec<Value>,
-    /// And then.
-    said: Vec<Value>,
-    /// The calls of the turn before, by their ids as they are sent.
-    made: Vec<String>,
-    /// Those of them that no result has answered.
-    open: HashSet<String>,
-    ids: Ids,
-    /// The names of the tools called, as they are sent.
-    called: BTreeSet<String>,
-}
+struct Messages;
 
-impl Turns {
-    fn of(messages: &[Message], blobs: &Blobs) -> Result<Self, RequestError> {
-        if messages.is_empty() {
-            return Err(RequestError::Empty);
-        }
-        let mut turns = Self::default();
-        check_attached(messages, blobs)?;
-        for (at, message) in messages.iter().enumerate() {
-            match message.role {
-                Role::System => {}
-                Role::User => turns.user(message, blobs)?,
-                Role::Assistant => turns.assistant(message),
-                Role::Tool => turns.result(at, message)?,
-            }
-        }
-        turns.end_user();
-        if turns.done.is_empty() {
-            return Err(RequestError::Empty);
-        }
-        Ok(turns)
-    }
+impl Blocks for Messages {
+    const MAKER: &'static str = MAKER;
 
-    fn user(&mut self, message: &Message, blobs: &Blobs) -> Result<(), RequestError> {
+    fn user(&mut self, message: &Message, blobs: &Blobs) -> Result<Vec<Value>, RequestError> {
+        let mut said = Vec::new();
         for attachment in &message.attachments {
             let bytes = attached(attachment, blobs)?;
             let media = attachment.media_type;
             let source = json!({ "type": "base64", "media_type": media.as_str() });
-            self.said.push(match media {
+            said.push(match media {
                 media if media.is_image() => {
                     let mut block = json!({ "type": "image", "source": source });
                     block["source"]["data"] = media::base64(bytes).into();
@@ -198,122 +154,46 @@ impl Turns {
             });
         }
         if media::is_something(&message.content) {
-            self.said
-                .push(json!({ "type": "text", "text": message.content }));
+            said
+                .push(Self::text(&message.content));
         }
-        Ok(())
+        Ok(said)
     }
 
-    fn assistant(&mut self, message: &Message) {
-        let mut blocks = Vec::new();
-        for thought in message
-            .thinking
-            .iter()
-            .filter(|thought| thought.maker == MAKER)
-        {
-            // Without its signature the vendor does not take it back.
-            let Some(signature) = &thought.signature else {
-                continue;
-            };
-            blocks.push(match thought.hidden {
-                true => json!({ "type": "redacted_thinking", "data": signature }),
-                false => {
-                    json!({ "type": "thinking", "thinking": thought.text, "signature": signature })
-                }
-            });
-        }
-        if media::is_something(&message.content) {
-            blocks.push(json!({ "type": "text", "text": message.content }));
-        }
-        // A turn of thoughts alone says nothing, and the vendor refuses it.
-        if message.tool_calls.is_empty() && !media::is_something(&message.content) {
-            return;
-        }
-        self.end_user();
-        if self.done.is_empty() {
-            self.push(
-                Role::User,
-                vec![json!({ "type": "text", "text": "(The conversation goes on.)" })],
-            );
-        }
-        for call in &message.tool_calls {
-            blocks.push(self.call(call));
-        }
-        self.push(Role::Assistant, blocks);
+    fn text(text: &str) -> Value {
+        json!({ "type": "text", "text": text })
     }
 
-    fn call(&mut self, call: &ToolCall) -> Value {
-        let (id, name) = (self.ids.begin(&call.id), wire_tool(&call.name));
-        self.called.insert(name.clone());
-        self.made.push(id.clone());
-        self.open.insert(id.clone());
-        json!({ "type": "tool_use", "id": id, "name": name, "input": media::object(&call.arguments) })
+    fn thought(thought: &Thinking, signature: &str) -> Value {
+        match thought.hidden {
+            true => json!({ "type": "redacted_thinking", "data": signature }),
+            false => json!({ "type": "thinking", "thinking": thought.text, "signature": signature }),
+        }
     }
 
-    fn result(&mut self, at: usize, message: &Message) -> Result<(), RequestError> {
-        let call = message
-            .tool_call_id
-            .as_ref()
-            .ok_or(RequestError::Unanswered(at))?;
-        let id = self.ids.get(call).ok_or(RequestError::Unanswered(at))?;
-        let id = self.open.take(id).ok_or(RequestError::Unanswered(at))?;
+    fn call(id: &str, name: &str, input: Value) -> Value {
+        json!({ "type": "tool_use", "id": id, "name": name, "input": input })
+    }
+
+    fn result(id: &str, content: &str) -> Value {
         let mut block = json!({ "type": "tool_result", "tool_use_id": id });
-        if media::is_something(&message.content) {
-            block["content"] = message.content.clone().into();
+        if media::is_something(content) {
+            block["content"] = content.into();
         }
-        self.results.push(block);
-        Ok(())
+        block
     }
 
-    /// Ends the user's turn. A call without a result gets one that says so: a cancelled turn leaves
-    /// such calls, and the vendor refuses a conversation with them.
-    fn end_user(&mut self) {
-        for id in std::mem::take(&mut self.made) {
-            if !self.open.remove(&id) {
-                continue;
-            }
-            self.results.push(json!({
-                "type": "tool_result", "tool_use_id": id, "is_error": true, "content": "The call was not made.",
-            }));
-        }
-        let mut blocks = std::mem::take(&mut self.results);
-        blocks.append(&mut self.said);
-        if !blocks.is_empty() {
-            self.push(Role::User, blocks);
-        }
+    fn not_made(id: &str) -> Value {
+        json!({
+            "type": "tool_result", "tool_use_id": id, "is_error": true, "content": "The call was not made.",
+        })
     }
 
-    fn push(&mut self, role: Role, mut blocks: Vec<Value>) {
-        match self.done.last_mut() {
-            Some((last, earlier)) if *last == role => earlier.append(&mut blocks),
-            _ => self.done.push((role, blocks)),
-        }
+    fn is_call(block: &Value) -> bool {
+        block["type"] == "tool_use"
     }
 
-    /// False where the calls that are answered last have no thought before them: another vendor made
-    /// them, and the models that think by number refuse to go on thinking from there.
-    fn may_think(&self) -> bool {
-        let Some((_, blocks)) = self
-            .done
-            .iter()
-            .rev()
-            .find(|(role, _)| *role == Role::Assistant)
-        else {
-            return true;
-        };
-        let kind = |block: &Value| block["type"].as_str().unwrap_or_default().to_owned();
-        !blocks.iter().any(|block| kind(block) == "tool_use")
-            || blocks
-                .first()
-                .is_some_and(|block| kind(block).ends_with("thinking"))
-    }
-
-    fn into_json(self) -> Value {
-        let mut done = self.done;
-        let last = done.iter_mut().rev().find(|(role, _)| *role == Role::User);
-        mark(last.and_then(|(_, blocks)| blocks.last_mut()));
-        done.into_iter()
-            .map(|(role, content)| json!({ "role": role, "content": content }))
-            .collect()
+    fn is_thought(block: &Value) -> bool {
+        block["type"].as_str().is_some_and(|kind| kind.ends_with("thinking"))
     }
 }

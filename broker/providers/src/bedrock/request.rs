@@ -3,15 +3,14 @@
 
 use super::MAKER;
 use super::kin::Kin;
-use crate::anthropic::ids::Ids;
 use crate::anthropic::media;
 use crate::anthropic::thinking::Way;
-use crate::codec::{Blobs, Endpoint, RequestError, attached, check_attached, wire_tool};
+use crate::anthropic::turns::{Blocks, Turns};
+use crate::codec::{Blobs, Endpoint, RequestError, attached, wire_tool};
 use crate::outbound::Outbound;
-use carapace_contract::model::{Completion, MediaType, Message, Role, ToolCall};
+use carapace_contract::model::{Completion, MediaType, Message, Role, Thinking};
 use carapace_contract::tool::Tool;
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashSet};
 
 /// Tokens of an answer beside its thoughts, where the completion is silent and the model thinks.
 const USUAL_TOKENS: u32 = 8192;
@@ -31,7 +30,7 @@ pub(super) fn request(
     blobs: &Blobs,
 ) -> Result<Outbound, RequestError> {
     let kin = Kin::of(endpoint.model());
-    let turns = Turns::of(&completion.messages, blobs)?;
+    let turns = Turns::<Converse>::of(&completion.messages, blobs)?;
     let mut body = json!({});
     if let Some(most) = completion.max_tokens {
         body["inferenceConfig"]["maxTokens"] = most.max(1).into();
@@ -57,7 +56,7 @@ pub(super) fn request(
     let mut offered: Vec<Value> = tools.iter().map(function).collect();
     if offered.is_empty() {
         // Calls in the conversation want their tools described, also where none may be called now.
-        offered = turns.called.iter().map(|name| no_longer(name)).collect();
+        offered = turns.called().iter().map(|name| no_longer(name)).collect();
     }
     if !offered.is_empty() {
         if kin.caches_tools() {
@@ -65,7 +64,11 @@ pub(super) fn request(
         }
         body["toolConfig"] = json!({ "tools": offered });
     }
-    body["messages"] = turns.into_json(kin);
+    body["messages"] = turns.into_json(|blocks| {
+        if kin.caches() {
+            blocks.push(cache_point());
+        }
+    });
     let path = format!("/model/{}/converse-stream", segment(endpoint.model())?);
     let accept = "application/vnd.amazon.eventstream, application/json";
     Ok(endpoint.post(&path, vec![("accept", accept.to_owned())], &body))
@@ -136,47 +139,17 @@ fn no_longer(name: &str) -> Value {
     } })
 }
 
-/// The conversation as turns of user and assistant, one after the other.
+/// What blocks look like here.
 #[derive(Default)]
-struct Turns {
-    done: Vec<(Role, Vec<Value>)>,
-    /// What the next user turn holds first: answers to the calls before it.
-    results: Vec<Value>,
-    /// And then.
-    said: Vec<Value>,
-    /// The calls of the turn before, by their ids as they are sent.
-    made: Vec<String>,
-    /// Those of them that no result has answered.
-    open: HashSet<String>,
-    ids: Ids,
-    /// The names of the tools called, as they are sent.
-    called: BTreeSet<String>,
+struct Converse {
     documents: usize,
 }
 
-impl Turns {
-    fn of(messages: &[Message], blobs: &Blobs) -> Result<Self, RequestError> {
-        if messages.is_empty() {
-            return Err(RequestError::Empty);
-        }
-        let mut turns = Self::default();
-        check_attached(messages, blobs)?;
-        for (at, message) in messages.iter().enumerate() {
-            match message.role {
-                Role::System => {}
-                Role::User => turns.user(message, blobs)?,
-                Role::Assistant => turns.assistant(message),
-                Role::Tool => turns.result(at, message)?,
-            }
-        }
-        turns.end_user();
-        if turns.done.is_empty() {
-            return Err(RequestError::Empty);
-        }
-        Ok(turns)
-    }
+impl Blocks for Converse {
+    const MAKER: &'static str = MAKER;
 
-    fn user(&mut self, message: &Message, blobs: &Blobs) -> Result<(), RequestError> {
+    fn user(&mut self, message: &Message, blobs: &Blobs) -> Result<Vec<Value>, RequestError> {
+        let mut said = Vec::new();
         let mut documents = false;
         for attachment in &message.attachments {
             let bytes = attached(attachment, blobs)?;
@@ -195,133 +168,53 @@ impl Turns {
                 self.documents += 1;
                 block["name"] = document_name(&attachment.name, self.documents).into();
             }
-            self.said.push(json!({ kind: block }));
+            said.push(json!({ kind: block }));
         }
         match media::is_something(&message.content) {
-            true => self.said.push(json!({ "text": message.content })),
+            true => said.push(Self::text(&message.content)),
             // The vendor refuses a document without a text.
-            false if documents => self.said.push(json!({ "text": "(See the document.)" })),
+            false if documents => said.push(Self::text("(See the document.)")),
             false => {}
         }
-        Ok(())
+        Ok(said)
     }
 
-    fn assistant(&mut self, message: &Message) {
-        // A turn of thoughts alone says nothing, and the vendor refuses it.
-        if message.tool_calls.is_empty() && !media::is_something(&message.content) {
-            return;
-        }
-        let mut blocks = Vec::new();
-        for thought in message
-            .thinking
-            .iter()
-            .filter(|thought| thought.maker == MAKER)
-        {
-            // Models that sign nothing do not take their thoughts back.
-            let Some(signature) = &thought.signature else {
-                continue;
-            };
-            let content = match thought.hidden {
-                true => json!({ "redactedContent": signature }),
-                false => {
-                    json!({ "reasoningText": { "text": thought.text, "signature": signature } })
-                }
-            };
-            blocks.push(json!({ "reasoningContent": content }));
-        }
-        if media::is_something(&message.content) {
-            blocks.push(json!({ "text": message.content }));
-        }
-        self.end_user();
-        if self.done.is_empty() {
-            self.push(
-                Role::User,
-                vec![json!({ "text": "(The conversation goes on.)" })],
-            );
-        }
-        for call in &message.tool_calls {
-            blocks.push(self.call(call));
-        }
-        self.push(Role::Assistant, blocks);
+    fn text(text: &str) -> Value {
+        json!({ "text": text })
     }
 
-    fn call(&mut self, call: &ToolCall) -> Value {
-        let (id, name) = (self.ids.begin(&call.id), wire_tool(&call.name));
-        self.called.insert(name.clone());
-        self.made.push(id.clone());
-        self.open.insert(id.clone());
-        let input = media::object(&call.arguments);
+    fn thought(thought: &Thinking, signature: &str) -> Value {
+        let content = match thought.hidden {
+            true => json!({ "redactedContent": signature }),
+            false => json!({ "reasoningText": { "text": thought.text, "signature": signature } }),
+        };
+        json!({ "reasoningContent": content })
+    }
+
+    fn call(id: &str, name: &str, input: Value) -> Value {
         json!({ "toolUse": { "toolUseId": id, "name": name, "input": input } })
     }
 
-    fn result(&mut self, at: usize, message: &Message) -> Result<(), RequestError> {
-        let call = message
-            .tool_call_id
-            .as_ref()
-            .ok_or(RequestError::Unanswered(at))?;
-        let id = self.ids.get(call).ok_or(RequestError::Unanswered(at))?;
-        let id = self.open.take(id).ok_or(RequestError::Unanswered(at))?;
-        let text = match media::is_something(&message.content) {
-            true => message.content.as_str(),
+    fn result(id: &str, content: &str) -> Value {
+        let text = match media::is_something(content) {
+            true => content,
             false => "(It gave nothing.)",
         };
-        self.results
-            .push(json!({ "toolResult": { "toolUseId": id, "content": [{ "text": text }] } }));
-        Ok(())
+        json!({ "toolResult": { "toolUseId": id, "content": [{ "text": text }] } })
     }
 
-    /// Ends the user's turn. A call without a result gets one that says so: a cancelled turn leaves
-    /// such calls, and the vendor refuses a conversation with them.
-    fn end_user(&mut self) {
-        for id in std::mem::take(&mut self.made) {
-            if !self.open.remove(&id) {
-                continue;
-            }
-            self.results.push(json!({ "toolResult": {
-                "toolUseId": id, "status": "error", "content": [{ "text": "The call was not made." }],
-            } }));
-        }
-        let mut blocks = std::mem::take(&mut self.results);
-        blocks.append(&mut self.said);
-        if !blocks.is_empty() {
-            self.push(Role::User, blocks);
-        }
+    fn not_made(id: &str) -> Value {
+        json!({ "toolResult": {
+            "toolUseId": id, "status": "error", "content": [{ "text": "The call was not made." }],
+        } })
     }
 
-    fn push(&mut self, role: Role, mut blocks: Vec<Value>) {
-        match self.done.last_mut() {
-            Some((last, earlier)) if *last == role => earlier.append(&mut blocks),
-            _ => self.done.push((role, blocks)),
-        }
+    fn is_call(block: &Value) -> bool {
+        block.get("toolUse").is_some()
     }
 
-    /// False where the calls that are answered last have no thought before them: another vendor made
-    /// them, and the models that think by number refuse to go on thinking from there.
-    fn may_think(&self) -> bool {
-        let Some((_, blocks)) = self
-            .done
-            .iter()
-            .rev()
-            .find(|(role, _)| *role == Role::Assistant)
-        else {
-            return true;
-        };
-        !blocks.iter().any(|block| block.get("toolUse").is_some())
-            || blocks
-                .first()
-                .is_some_and(|block| block.get("reasoningContent").is_some())
-    }
-
-    fn into_json(self, kin: Kin) -> Value {
-        let mut done = self.done;
-        if kin.caches()
-            && let Some((_, blocks)) = done.iter_mut().rev().find(|(role, _)| *role == Role::User)
-        {
-            blocks.push(cache_point());
-        }
-        done.into_iter()
-            .map(|(role, content)| json!({ "role": role, "content": content }))
-            .collect()
+    fn is_thought(block: &Value) -> bool {
+        block.get("reasoningContent").is_some()
     }
 }
 

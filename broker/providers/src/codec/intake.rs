@@ -77,6 +77,29 @@ impl Intake {
     }
 }
 
+/// The names of a list of models: what `name` finds in each entry of the body's list `key`, at most 1,000
+/// of them. One that is empty, longer than 256 bytes or holds control characters is left out.
+///
+/// # Errors
+/// A malformed body, where there is no such list.
+pub fn read_names<'a>(
+    body: &'a Value,
+    key: &str,
+    name: impl Fn(&'a Value) -> Option<&'a str>,
+) -> Result<Vec<String>, DecodeError> {
+    let rows = body
+        .get(key)
+        .and_then(Value::as_array)
+        .ok_or_else(|| malformed(format!("the list of models has no {key}")))?;
+    Ok(rows
+        .iter()
+        .filter_map(name)
+        .filter(|name| !name.is_empty() && name.len() <= 256 && !name.chars().any(char::is_control))
+        .take(1000)
+        .map(str::to_owned)
+        .collect())
+}
+
 /// A body as JSON, bounded in memory.
 ///
 /// # Errors

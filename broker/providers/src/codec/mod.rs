@@ -14,7 +14,7 @@ mod wire;
 pub use assembly::{Assembly, MAX_ARGUMENTS, MAX_CALLS, MAX_TEXT, MAX_THINKING};
 pub use attached::{MAX_ATTACHED, attached, check_attached, data_url, document};
 pub use endpoint::{Endpoint, Usual};
-pub use intake::{Intake, MAX_BODY, MAX_VALUES, Rest, read_json};
+pub use intake::{Intake, MAX_BODY, MAX_VALUES, Rest, read_json, read_names};
 pub use trouble::{Trouble, classify, clean};
 pub use wire::{own_tool, wire_id, wire_tool};
 

@@ -2,8 +2,8 @@
 
 use super::{MAKER, schema};
 use crate::codec::{
-    Blobs, DecodeError, Endpoint, RequestError, attached, check_attached, malformed, read_json,
-    wire_tool,
+    Blobs, DecodeError, Endpoint, RequestError, attached, check_attached, read_json,
+    read_names, wire_tool,
 };
 use crate::outbound::Outbound;
 use base64::Engine as _;
@@ -22,24 +22,15 @@ const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// The names in a list of models: those that answer completions, without `models/`.
 /// Tuned models, which stand beneath another path, are not in it.
 pub(super) fn read_models(body: &[u8]) -> Result<Vec<String>, DecodeError> {
-    let body = read_json(body)?;
-    let rows = body
-        .get("models")
-        .and_then(Value::as_array)
-        .ok_or_else(|| malformed("the list of models has no models"))?;
-    let answers = |row: &&Value| match row.get("supportedGenerationMethods") {
-        Some(Value::Array(methods)) => methods.iter().any(|method| method == "generateContent"),
-        _ => true,
-    };
-    Ok(rows
-        .iter()
-        .filter(answers)
-        .filter_map(|row| row.get("name").and_then(Value::as_str))
-        .map(|name| name.strip_prefix("models/").unwrap_or(name))
-        .filter(|name| !name.is_empty() && name.len() <= 256 && !name.contains('/'))
-        .take(1000)
-        .map(str::to_owned)
-        .collect())
+    read_names(&read_json(body)?, "models", |row| {
+        let answers = match row.get("supportedGenerationMethods") {
+            Some(Value::Array(methods)) => methods.iter().any(|method| method == "generateContent"),
+            _ => true,
+        };
+        let name = row.get("name")?.as_str().filter(|_| answers)?;
+        let name = name.strip_prefix("models/").unwrap_or(name);
+        (!name.contains('/')).then_some(name)
+    })
 }
 
 /// The request that asks for this completion, streamed. Nothing is said about thinking where none

@@ -2,8 +2,8 @@
 
 use super::MAKER;
 use crate::codec::{
-    Blobs, DecodeError, Endpoint, RequestError, attached, check_attached, document, malformed,
-    read_json, wire_tool,
+    Blobs, DecodeError, Endpoint, RequestError, attached, check_attached, document,
+    read_json, read_names, wire_tool,
 };
 use crate::outbound::Outbound;
 use base64::Engine as _;
@@ -15,22 +15,11 @@ use std::collections::HashMap;
 
 /// The names in a list of models.
 pub(super) fn read_models(body: &[u8]) -> Result<Vec<String>, DecodeError> {
-    let body = read_json(body)?;
-    let rows = body
-        .get("models")
-        .and_then(Value::as_array)
-        .ok_or_else(|| malformed("the list of models has no models"))?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| {
-            ["name", "model"]
-                .iter()
-                .find_map(|key| row.get(key)?.as_str())
-        })
-        .filter(|name| !name.is_empty() && name.len() <= 256)
-        .take(1000)
-        .map(str::to_owned)
-        .collect())
+    read_names(&read_json(body)?, "models", |row| {
+        ["name", "model"]
+            .iter()
+            .find_map(|key| row.get(key)?.as_str())
+    })
 }
 
 /// The request that asks for this completion, streamed.

@@ -6,7 +6,7 @@
 use super::Dialect;
 use crate::codec::{
     Blobs, DecodeError, Endpoint, RequestError, attached, check_attached, data_url, document,
-    malformed, read_json, wire_id, wire_tool,
+    read_json, read_names, wire_id, wire_tool,
 };
 use crate::outbound::Outbound;
 use carapace_contract::model::{Completion, MediaType, Message, Role, ToolCall};
@@ -64,18 +64,7 @@ pub(super) fn request(
 
 /// The names in a list of models.
 pub(crate) fn read_models(body: &[u8]) -> Result<Vec<String>, DecodeError> {
-    let body = read_json(body)?;
-    let rows = body
-        .get("data")
-        .and_then(Value::as_array)
-        .ok_or_else(|| malformed("the list of models has no data"))?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| row.get("id").and_then(Value::as_str))
-        .filter(|id| id.len() <= 256 && !id.chars().any(char::is_control))
-        .take(1000)
-        .map(str::to_owned)
-        .collect())
+    read_names(&read_json(body)?, "data", |row| row.get("id")?.as_str())
 }
 
 /// OpenAI takes no number of tokens to think with, but a word: little up to 2,048, much from 16,384 on.
