@@ -3,6 +3,7 @@
 //! which the broker cannot see.
 
 use crate::id::{Digest, SecretName, ToolName};
+use crate::label::Category;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -87,13 +88,42 @@ pub struct Policy {
     pub contacts: Vec<String>,
     /// From this exposure of a session on, everything with an effect is asked about; 0: never.
     pub ask_from: u32,
+    /// Which model judges rules that are not compiled and compiles them: `session` (that of the session), a
+    /// route, `PROVIDER:MODEL`, or `off`: then a person is asked.
+    pub judge_route: String,
+    /// Seconds that such a model may take before a person is asked.
+    pub judge_seconds: u64,
+    /// Whether that model looks at words of others for instructions to the assistant.
+    pub classifier: Classifier,
 }
+
+/// What is done with words of others that look like instructions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Classifier {
+    /// No model looks at them.
+    #[default]
+    Off,
+    /// The owner is told.
+    Warn,
+    /// The owner is told, and from then on everything with an effect is asked about in the session. Also
+    /// where no model could look.
+    Ask,
+}
+
+/// The value of `policy.judge-route` that stands for the session's own route.
+pub const JUDGE_SESSION: &str = "session";
+/// The value of `policy.judge-route` that stands for no model.
+pub const JUDGE_OFF: &str = "off";
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
             contacts: Vec::new(),
             ask_from: 100,
+            judge_route: JUDGE_SESSION.to_owned(),
+            judge_seconds: 20,
+            classifier: Classifier::Off,
         }
     }
 }
@@ -208,6 +238,10 @@ pub struct Provider {
     /// AWS region (`bedrock`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Categories of private data that it must not see: a session that has seen one of them does not go
+    /// there. `*` stands for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withhold: Vec<String>,
     /// Tokens that a model may think with before it answers; none where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking_tokens: Option<u32>,
@@ -514,6 +548,15 @@ impl Config {
                 );
             }
         }
+        let judge = &self.policy.judge_route;
+        let is_known = judge == JUDGE_SESSION || judge == JUDGE_OFF;
+        if !is_known && let Err(problem) = self.candidates(judge) {
+            return bad(
+                "policy.judge-route",
+                problem.to_string(),
+                "use \"session\", \"off\", \"PROVIDER:MODEL\" with a provider that stands under [providers], or a name of [routes]",
+            );
+        }
         if self.policy.contacts.len() > CONTACTS
             || self
                 .policy
@@ -556,6 +599,14 @@ impl Config {
                     &format!("providers.{name}.base-url"),
                     problem,
                     "give an https address, or plain http on this machine such as http://127.0.0.1:11434/v1",
+                );
+            }
+            let unfit = |one: &&String| *one != "*" && one.parse::<Category>().is_err();
+            if let Some(one) = provider.withhold.iter().find(unfit) {
+                return bad(
+                    &format!("providers.{name}.withhold"),
+                    format!("{one:?} is no category of private data"),
+                    "use names such as mail or health, which `carapace sessions` shows, or \"*\" for all",
                 );
             }
             if provider.first_byte_ms == 0 || provider.deadline_ms == 0 {
@@ -622,6 +673,7 @@ impl Config {
                 self.approvals.expire_seconds,
                 604_800,
             ),
+            ("policy.judge-seconds", self.policy.judge_seconds, 300),
             (
                 "approvals.always-days",
                 u64::from(self.approvals.always_days),

@@ -91,6 +91,36 @@ pub enum Ask {
         /// The code of the question that was answered with "always", or with yes to a plan.
         code: Code,
     },
+    /// The owner's rules, and how they stand in a session. Answered by [`Tell::Rules`].
+    Rules {
+        /// Which session, if one is meant.
+        session: Option<SessionId>,
+    },
+    /// Disables a rule in a session, or takes that back. Answered by [`Tell::Rules`].
+    RuleSet {
+        /// Which session.
+        session: SessionId,
+        /// Which rule; at most 64 bytes.
+        id: String,
+        /// Whether it counts from now on.
+        on: bool,
+    },
+    /// Asks a model for conditions that say the same as a rule. Nothing is changed by it. Answered by
+    /// [`Tell::Compiled`].
+    RuleCompile {
+        /// What the rule waits for, in plain words; at most 4,000 bytes, as the others.
+        trigger: String,
+        /// What it restricts.
+        effect: String,
+        /// What a person is told about it.
+        description: String,
+        /// Which model: a route or `PROVIDER:MODEL`; as configured where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<String>,
+    },
+    /// What the newest change of rules, tools, grants and configuration made possible. Answered by
+    /// [`Tell::Changes`].
+    Changes {},
     /// The story of one effect. Answered by [`Tell::Story`].
     Why {
         /// Which.
@@ -288,6 +318,36 @@ pub struct ToolRow {
     pub standing: String,
     /// Its effects.
     pub effects: Effects,
+}
+
+/// A rule as a person is shown it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleRow {
+    /// What it is called.
+    pub id: String,
+    /// `approve` or `block`.
+    pub mode: String,
+    /// What it restricts, in the owner's words.
+    pub effect: String,
+    /// `compiled`, `uncompiled`, `changed`.
+    pub standing: String,
+    /// Armed from the start of every session.
+    pub always: bool,
+    /// It counts in the session.
+    pub in_force: bool,
+    /// A person disabled it in the session.
+    pub disabled: bool,
+}
+
+/// One thing that a change of rules, tools, grants or configuration made possible, or took away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangeRow {
+    /// `wider`, `narrower`, `other`.
+    pub direction: String,
+    /// Of what: `tool`, `grant`, `rule` …
+    pub what: String,
+    /// One sentence.
+    pub text: String,
 }
 
 /// A question as it is shown: everything the answer is bound to.
@@ -527,6 +587,31 @@ pub enum Tell {
         /// From plans: what is left of them.
         #[serde(default)]
         tasks: Vec<TaskGrantRow>,
+    },
+    /// The owner's rules.
+    Rules {
+        /// In the order of the file.
+        rows: Vec<RuleRow>,
+        /// Why they cannot be read, where they cannot: then everything with an effect is asked about.
+        fault: Option<String>,
+    },
+    /// Conditions that a model gives for a rule. They count once a person has accepted them.
+    Compiled {
+        /// JSON: `{"trigger": …, "effect": …}`.
+        when: String,
+        /// The same in words, one condition a line.
+        words: String,
+        /// Who says so: `PROVIDER:MODEL`.
+        model: String,
+    },
+    /// What became possible, and what no more.
+    Changes {
+        /// Seconds since 1970 of the change; `None` where nothing has changed yet.
+        at: Option<i64>,
+        /// Whether the broker that runs found it when it started.
+        fresh: bool,
+        /// What became possible first.
+        rows: Vec<ChangeRow>,
     },
     /// The story of one effect, in order: (seconds since 1970, audit sequence number, words).
     Story {

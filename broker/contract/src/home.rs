@@ -16,6 +16,10 @@ pub const VAULT_KEY_FD: i32 = 8;
 /// locked; who locks it writes them. What the bytes mean is the vault's affair.
 pub const KEYSLOT_FD: i32 = 9;
 
+/// The broker's descriptor of the text of [`Home::rules`], for reading; not open where there is no such
+/// file. Empty where there is one that cannot be used: then nobody knows what the rules are.
+pub const RULES_FD: i32 = 12;
+
 /// The bytes of the keyslot.
 pub const KEYSLOT: usize = 4096;
 
@@ -45,6 +49,11 @@ impl Home {
     /// `config.toml`.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")
+    }
+
+    /// `rules.yaml`: the owner's rules in plain English. The broker has its text as descriptor [`RULES_FD`].
+    pub fn rules(&self) -> PathBuf {
+        self.0.join("rules.yaml")
     }
 
     /// `cage.toml`: waivers and mounts; the broker cannot see it.

@@ -24,6 +24,7 @@ async fn ask(
     egress: &Egress,
 ) -> Result<Result<Answer, DecodeError>, SendError> {
     let provider = Provider {
+        withhold: Vec::new(),
         kind: "openai-compatible".parse().expect("a kind"),
         base_url: Some(server.base_url()),
         secret: None,

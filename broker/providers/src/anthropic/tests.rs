@@ -352,6 +352,7 @@ fn an_error_within_a_stream_is_a_trouble() {
 
 fn provider() -> Provider {
     Provider {
+        withhold: Vec::new(),
         kind: "anthropic".parse().expect("a kind"),
         base_url: None,
         secret: None,

@@ -452,6 +452,7 @@ fn troubles_have_their_types() {
 
 fn provider() -> Provider {
     Provider {
+        withhold: Vec::new(),
         kind: "bedrock".parse().expect("a kind"),
         base_url: None,
         secret: None,

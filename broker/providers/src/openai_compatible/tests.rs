@@ -326,6 +326,7 @@ fn troubles_have_their_types() {
 
 fn endpoint(base: &str) -> Result<Endpoint, RequestError> {
     let provider = Provider {
+        withhold: Vec::new(),
         kind: "openai-compatible".parse().expect("a kind"),
         base_url: Some(base.to_owned()),
         secret: None,
@@ -537,6 +538,7 @@ fn a_rate_limit_that_speaks_of_tokens_is_no_context_too_long() {
 
 fn at_openai(thinking_tokens: Option<u32>) -> Endpoint {
     let provider = Provider {
+        withhold: Vec::new(),
         kind: "openai".parse().expect("a kind"),
         base_url: None,
         secret: None,

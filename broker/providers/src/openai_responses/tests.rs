@@ -412,6 +412,7 @@ fn an_item_is_announced_once_and_arguments_have_a_call() {
 
 fn endpoint(thinking_tokens: Option<u32>) -> Endpoint {
     let provider = Provider {
+        withhold: Vec::new(),
         kind: "openai-responses".parse().expect("a kind"),
         base_url: None,
         secret: None,

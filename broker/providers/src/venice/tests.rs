@@ -6,6 +6,7 @@ use carapace_contract::model::{Message, Role, Stop};
 
 fn endpoint() -> Endpoint {
     let provider = Provider {
+        withhold: Vec::new(),
         kind: "venice".parse().expect("a kind"),
         base_url: None,
         secret: None,
