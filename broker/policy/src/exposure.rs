@@ -10,6 +10,9 @@ pub const ASK_FROM: u32 = 100;
 /// The most causes that are kept apart.
 const CAUSES: usize = 64;
 
+/// The name of [`Cause::Suspected`].
+const SUSPECTED: &str = "words that look like orders to the assistant";
+
 /// The exposure of one session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +31,8 @@ pub enum Cause<'a> {
     Denied,
     /// A secret where none should be.
     Alarm,
+    /// Words of others that look like orders, or that nobody could look at.
+    Suspected,
 }
 
 impl Exposure {
@@ -49,6 +54,11 @@ impl Exposure {
         all
     }
 
+    /// Whether words of others were met that look like orders.
+    pub(crate) fn is_suspected(&self) -> bool {
+        self.causes.contains_key(SUSPECTED)
+    }
+
     /// Adds a cause. Reading counts once for each source, refusals and alarms each time.
     pub fn add(&mut self, cause: &Cause<'_>) {
         let (name, points, each) = match cause {
@@ -56,8 +66,9 @@ impl Exposure {
             Cause::Private(category) => (format!("private data: {category}"), 5, false),
             Cause::Denied => ("you said no".to_owned(), 10, true),
             Cause::Alarm => ("a secret where none should be".to_owned(), 50, true),
+            Cause::Suspected => (SUSPECTED.to_owned(), 50, false),
         };
-        if self.causes.len() >= CAUSES && !self.causes.contains_key(&name) {
+        if self.causes.len() >= CAUSES && !self.causes.contains_key(&name) && name != SUSPECTED {
             // What is not kept apart still counts.
             let rest = self.causes.entry("others".to_owned()).or_default();
             *rest = rest.saturating_add(points);

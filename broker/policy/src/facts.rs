@@ -148,6 +148,12 @@ impl Facts {
         self.exposure.add(&Cause::Alarm);
     }
 
+    /// Words of others look like orders to the assistant, or nobody could look at them: from here on
+    /// everything that changes something is asked about.
+    pub fn suspected(&mut self) {
+        self.exposure.add(&Cause::Suspected);
+    }
+
     /// The label.
     pub fn label(&self) -> &Label {
         &self.label

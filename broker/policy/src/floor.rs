@@ -179,8 +179,14 @@ fn against(
             "its arguments are no object",
         ));
     }
+    if facts.exposure.is_suspected() {
+        why.push(Objection::new(
+            "suspected",
+            "words of others in this conversation look like orders to the assistant, or could not be looked at",
+        ));
+    }
     let limit = facts.ask_from.unwrap_or(ASK_FROM);
-    if limit > 0 && facts.exposure.level() >= limit && changes {
+    if limit > 0 && facts.exposure.level() >= limit {
         why.push(Objection::new(
             "exposure",
             format!(

@@ -51,8 +51,10 @@ pub struct TaskRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Basis {
     pub(crate) reason: Reason,
-    /// True where a person granted this very call, by its arguments: the floor has nothing to add.
+    /// True where this very call is granted, by its arguments: the floor has nothing to add.
     pub(crate) exact: bool,
+    /// True where a person said yes to this very call.
+    pub(crate) by_person: bool,
 }
 
 impl Basis {
@@ -60,13 +62,15 @@ impl Basis {
         Self {
             reason: Reason::new(code, text),
             exact: false,
+            by_person: false,
         }
     }
 
-    fn exact(code: &str, text: impl Into<String>) -> Self {
+    fn exact(code: &str, text: impl Into<String>, by_person: bool) -> Self {
         Self {
             reason: Reason::new(code, text),
             exact: true,
+            by_person,
         }
     }
 }
@@ -212,6 +216,7 @@ impl Grants {
                     "the configuration grants {} with exactly these arguments",
                     call.tool
                 ),
+                true,
             ));
         }
         if !self.always.is_empty()
@@ -223,6 +228,7 @@ impl Grants {
             return Some(Basis::exact(
                 "granted-always",
                 "a person allowed exactly this call for good",
+                true,
             ));
         }
         if let Some((at, step)) = self.task(call, facts, now) {
@@ -233,6 +239,7 @@ impl Grants {
                     step + 1,
                     self.tasks[at].code
                 ),
+                self.tasks[at].grant.is_answered(),
             ));
         }
         if self.tools.contains(&call.tool) {

@@ -8,7 +8,8 @@ use crate::permit::{Permit, Refusal};
 use crate::plan;
 use crate::proposal::Proposal;
 use crate::rate::RateState;
-use crate::world::{SecretUse, World};
+use crate::rules::{Operation, RULE};
+use crate::world::{Ruled, SecretUse, World};
 use carapace_contract::config::OFFLINE;
 use carapace_contract::effects::{Effects, Reach, Undo};
 use carapace_contract::id::{Digest, ToolName};
@@ -123,9 +124,11 @@ impl sealed::Floor for Invocation {
     fn opinions(&self, world: &World<'_>) -> Vec<Opinion> {
         let basis = world.grants.basis(self, world.facts, world.now);
         let exact = basis.as_ref().is_some_and(|basis| basis.exact);
+        let approved = basis.as_ref().is_some_and(|basis| basis.by_person);
         let mut opinions = vec![
             authority(self, basis.map(|basis| basis.reason)),
             told_label(self, world),
+            rules(self, world, approved),
             // A person who granted this very call knew what it does.
             if exact {
                 Opinion::Silent
@@ -155,7 +158,12 @@ impl sealed::Floor for Invocation {
 impl sealed::Floor for Proposal {
     #[allow(private_interfaces)] // as in the trait
     fn opinions(&self, world: &World<'_>) -> Vec<Opinion> {
-        vec![steps(self, world), standing(self, world), rate(world)]
+        vec![
+            steps(self, world),
+            step_rules(self, world),
+            standing(self, world),
+            rate(world),
+        ]
     }
 }
 
@@ -176,6 +184,7 @@ impl sealed::Floor for ModelCall {
             route(self, world),
             budget(self, world),
             spending(self, world),
+            withheld(self, world),
             secret(self.secret.is_some(), world),
         ]
     }
@@ -332,6 +341,75 @@ fn steps(proposal: &Proposal, world: &World<'_>) -> Opinion {
     }
 }
 
+/// What the owner's rules say. What blocks is not lifted by a grant or an answer.
+fn rules(call: &Invocation, world: &World<'_>, approved: bool) -> Opinion {
+    let Ruled {
+        rules,
+        armed,
+        rulings,
+    } = world.rules;
+    let operation = Operation {
+        tool: &call.tool,
+        effects: &call.effects,
+        arguments: &call.arguments,
+        facts: world.facts,
+    };
+    let judged = rules.judge_with(armed, &operation, rulings, approved);
+    match judged.verdict {
+        // For whoever asks later; as with the label, no permission comes of it.
+        Verdict::Allow => match rulings.iter().next() {
+            None => Opinion::Silent,
+            Some((id, ruling)) => {
+                let text = format!(
+                    "a model judged that your rule {id} does not restrict it: {}",
+                    ruling.reason
+                );
+                Opinion::For(Reason::new("ruled", text))
+            }
+        },
+        Verdict::Ask => Opinion::Unsure(judged.reasons),
+        Verdict::Refuse => Opinion::Against(Refusal::new(
+            code::CONFIRMATION_DENIED,
+            judged
+                .reasons
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Reason::new(RULE, "a rule of yours blocks it")),
+        )),
+    }
+}
+
+/// What the owner's rules say of the steps, as far as these are said. Each call is judged by them again.
+fn step_rules(proposal: &Proposal, world: &World<'_>) -> Opinion {
+    let mut asks = Vec::new();
+    for (at, one) in proposal.steps.iter().enumerate() {
+        let example = one.step.example();
+        let operation = Operation {
+            tool: &one.step.tool,
+            effects: &one.effects,
+            arguments: &example,
+            facts: world.facts,
+        };
+        let judged = world.rules.rules.judge(world.rules.armed, &operation);
+        let mut reasons = judged
+            .reasons
+            .into_iter()
+            .map(|reason| Reason::new(&reason.code, format!("step {}: {}", at + 1, reason.text)));
+        if judged.verdict == Verdict::Refuse {
+            let reason = reasons
+                .next()
+                .unwrap_or_else(|| Reason::new(RULE, "a rule of yours blocks a step"));
+            return Opinion::Against(Refusal::new(code::CONFIRMATION_DENIED, reason));
+        }
+        asks.extend(reasons);
+    }
+    if asks.is_empty() {
+        Opinion::Silent
+    } else {
+        Opinion::Unsure(asks)
+    }
+}
+
 /// Whether every step's tool is granted anyway; a yes to the plan grants the others.
 fn standing(proposal: &Proposal, world: &World<'_>) -> Opinion {
     let missing: Vec<Reason> = proposal
@@ -446,6 +524,34 @@ fn no_secret(why: &str) -> Opinion {
         code::UNAUTHORIZED,
         Reason::new("no-secret", why),
     ))
+}
+
+/// A model provider is a recipient too: a session that has seen what it must not see does not go there.
+fn withheld(call: &ModelCall, world: &World<'_>) -> Opinion {
+    let label = world.facts.label();
+    let seen = world
+        .reachable
+        .iter()
+        .filter(|place| place.model == call.model && Some(&place.origin) == call.origin.as_ref())
+        .flat_map(|place| &place.withhold)
+        .find_map(|barred| match barred.as_str() {
+            "*" => label.private.iter().next(),
+            name => label.private.iter().find(|seen| seen.as_str() == name),
+        });
+    match seen {
+        None => Opinion::Silent,
+        Some(category) => {
+            let text = format!(
+                "this conversation has seen private data ({}), which {} must not see",
+                category.as_str(),
+                call.model
+            );
+            Opinion::Against(Refusal::new(
+                code::UNAUTHORIZED,
+                Reason::new("withheld", text),
+            ))
+        }
+    }
 }
 
 fn spending(call: &ModelCall, world: &World<'_>) -> Opinion {

@@ -84,7 +84,7 @@ impl Step {
         }
     }
 
-    fn example(&self) -> Value {
+    pub(crate) fn example(&self) -> Value {
         let arguments = self
             .arguments
             .iter()
@@ -174,12 +174,31 @@ pub struct TaskGrant {
     steps: Vec<Step>,
     /// Seconds since 1970 from which on it counts no more.
     expires: i64,
+    /// Whether a person was asked.
+    answered: bool,
 }
 
 impl TaskGrant {
     /// From the steps that a person said yes to.
     pub fn new(steps: Vec<Step>, expires: i64) -> Self {
-        Self { steps, expires }
+        Self {
+            steps,
+            expires,
+            answered: true,
+        }
+    }
+
+    /// The same where nobody had to be asked: no yes of a person comes of it.
+    pub fn unasked(self) -> Self {
+        Self {
+            answered: false,
+            ..self
+        }
+    }
+
+    /// Whether a person said yes to it.
+    pub fn is_answered(&self) -> bool {
+        self.answered
     }
 
     /// The steps, each with what is left of its count.
@@ -218,6 +237,11 @@ impl TaskGrant {
             return None;
         }
         let objections = floor::objections(tool, effects, arguments, facts);
+        // Nobody said yes to it knowing what the session has come to since.
+        let grown = |objection: &Objection| matches!(objection.code, "exposure" | "suspected");
+        if !self.answered && objections.iter().any(grown) {
+            return None;
+        }
         self.steps.iter().position(|step| {
             step.count > 0 && step.covers(tool, arguments, &objections) && enough(step)
         })

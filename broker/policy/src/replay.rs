@@ -297,7 +297,10 @@ impl Replay {
         match finding.verdict {
             Verdict::Ask => self.waiting = Some(Waiting::Plan(steps)),
             // What passes now may be done later, as it stands here.
-            Verdict::Allow => self.grants.push(TaskGrant::new(steps, i64::MAX)),
+            Verdict::Allow => {
+                let grant = TaskGrant::new(steps, i64::MAX).unasked();
+                self.grants.push(grant);
+            }
             Verdict::Refuse => {}
         }
         Ok(finding)

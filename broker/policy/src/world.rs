@@ -4,6 +4,8 @@ use crate::facts::Facts;
 use crate::grants::Grants;
 use crate::ledger::{Ledger, Moment};
 use crate::rate::RateState;
+use crate::rules::{Armed, Rules, Rulings};
+use std::sync::LazyLock;
 
 /// What is left for the running turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Reachable {
     pub model: String,
     /// Scheme, host and port.
     pub origin: String,
+    /// Categories of private data that must not go there; `*`: none may.
+    pub withhold: Vec<String>,
 }
 
 /// Whether the secret of a request may be used in this session.
@@ -41,6 +45,32 @@ pub enum SecretUse {
     Missing,
 }
 
+/// The owner's rules, as they stand in a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Ruled<'a> {
+    /// All of them.
+    pub rules: &'a Rules,
+    /// Which are armed, and which a person disabled.
+    pub armed: &'a Armed,
+    /// What the sentinel said of the call that is judged.
+    pub rulings: &'a Rulings,
+}
+
+static NONE: LazyLock<(Rules, Armed, Rulings)> =
+    LazyLock::new(|| (Rules::none(), Armed::default(), Rulings::new()));
+
+impl Ruled<'static> {
+    /// No rule, for what rules are not about.
+    pub fn none() -> Self {
+        let (rules, armed, rulings) = &*NONE;
+        Self {
+            rules,
+            armed,
+            rulings,
+        }
+    }
+}
+
 /// The state of things at the time of a judgement.
 #[derive(Debug, Clone)]
 pub struct World<'a> {
@@ -50,6 +80,8 @@ pub struct World<'a> {
     pub grants: &'a Grants,
     /// What is known about the session.
     pub facts: &'a Facts,
+    /// The owner's rules.
+    pub rules: Ruled<'a>,
     /// Whether the session may start another call ([`crate::Bucket::state`]).
     pub rate: RateState,
     /// What is left for the turn.

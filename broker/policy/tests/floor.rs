@@ -6,10 +6,11 @@ use carapace_contract::id::{CallId, Digest, EffectId, GroupId, SessionId, ToolNa
 use carapace_contract::tool::{Caller, Invocation, Place};
 use carapace_contract::verdict::{Decision, Verdict};
 use carapace_ipc_proto::claim::Claim;
+use carapace_policy::rules::{self, Armed, Mode, Rule, Rules, Ruling, Rulings};
 use carapace_policy::{
     Amount, AnswerRecord, Budget, Facts, Grants, Judged, Judgement, Ledger, ModelCall, Moment,
-    OwnSend, Purpose, Question, RateState, Reachable, SecretUse, SessionGrant, World, code, floor,
-    judge,
+    OwnSend, Purpose, Question, RateState, Reachable, Ruled, SecretUse, SessionGrant, World, code,
+    floor, judge,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -129,6 +130,7 @@ fn world(grants: &Grants) -> World<'_> {
         frozen: false,
         grants,
         facts: &FACTS,
+        rules: Ruled::none(),
         rate: RateState::Open,
         budget: Budget {
             rounds: 1,
@@ -149,6 +151,7 @@ static LOCAL: LazyLock<[Reachable; 1]> = LazyLock::new(|| {
     [Reachable {
         model: "local:small".to_owned(),
         origin: "http://127.0.0.1:11434".to_owned(),
+        withhold: Vec::new(),
     }]
 });
 
@@ -529,4 +532,105 @@ fn the_broker_itself_sends_only_where_the_configuration_points() {
 fn any_call() -> Invocation {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     invocations().new_tree(&mut runner).unwrap().current()
+}
+
+/// Rules that all apply to every call with an effect: conditions in JSON, or none.
+fn ruled(mode: &str, when: Option<&str>) -> Rules {
+    let mut rule = Rule::plain("always", "anything at all", "").unwrap();
+    rule.id = "all".parse().unwrap();
+    if mode == "block" {
+        rule.mode = Mode::Block;
+    }
+    if let Some(when) = when {
+        rule.accept(rules::compiled(when).unwrap()).unwrap();
+    }
+    Rules::read(&rules::added("rules: []\n", &rule).unwrap()).unwrap()
+}
+
+const EVERYTHING: &str = r#"{"effect": {"tool": "*"}}"#;
+
+fn under_rules(call: &Invocation, grants: &Grants, rules: &Rules, rulings: &Rulings) -> Verdict {
+    let world = World {
+        rules: Ruled {
+            rules,
+            armed: &Armed::default(),
+            rulings,
+        },
+        ..world(grants)
+    };
+    verdict(&judge(Claim::new(call.clone()), &world))
+}
+
+proptest! {
+    #[test]
+    fn rules_only_tighten_and_what_blocks_is_lifted_by_no_grant(call in invocations(), which in 0u8..8, ruling in 0u8..4) {
+        let grants = grants(&[given(&call, which)]);
+        let none = Rulings::new();
+        let without = under_rules(&call, &grants, &Rules::none(), &none);
+        prop_assert_eq!(under_rules(&call, &grants, &ruled("block", Some(EVERYTHING)), &none), Verdict::Refuse);
+        let says = [Verdict::Allow, Verdict::Ask, Verdict::Refuse].get(usize::from(ruling)).map(|verdict| Ruling {
+            verdict: *verdict,
+            reason: "so".to_owned(),
+        });
+        let rulings: Rulings = says.into_iter().map(|ruling| ("all".parse().unwrap(), ruling)).collect();
+        for rules in [
+            ruled("approve", Some(EVERYTHING)),
+            ruled("approve", None),
+            ruled("block", None),
+            Rules::unreadable("so"),
+            Rules::defaults(),
+        ] {
+            prop_assert!(under_rules(&call, &grants, &rules, &rulings) >= without);
+        }
+    }
+
+    #[test]
+    fn a_rule_that_wants_a_yes_has_one_in_what_a_person_granted_exactly_and_in_nothing_else(call in invocations(), which in 0u8..8) {
+        let grants = grants(&[given(&call, which)]);
+        let asks = under_rules(&call, &grants, &ruled("approve", Some(EVERYTHING)), &Rulings::new());
+        // By the arguments in the configuration, or by "always exactly this" that still counts.
+        let exactly = matches!(which % 8, 1 | 3);
+        prop_assert_eq!(asks, if exactly { Verdict::Allow } else { Verdict::Ask });
+        // Of rules that nobody knows or can judge, none can be said to want a yes only.
+        if call.effects.is_outward() {
+            prop_assert_eq!(under_rules(&call, &grants, &Rules::unreadable("so"), &Rulings::new()), Verdict::Ask);
+            prop_assert_eq!(under_rules(&call, &grants, &ruled("block", None), &Rulings::new()), Verdict::Ask);
+        }
+    }
+}
+
+#[test]
+fn a_model_does_not_see_what_is_withheld_from_it() {
+    let grants = grants(&[]);
+    let place = |withhold: &[&str]| {
+        [Reachable {
+            model: "local:small".to_owned(),
+            origin: LOCAL[0].origin.clone(),
+            withhold: withhold.iter().map(|name| (*name).to_owned()).collect(),
+        }]
+    };
+    let mut seen = Facts::default();
+    seen.joined(&carapace_contract::label::Label {
+        private: "health".parse().into_iter().collect(),
+        ..Default::default()
+    });
+    let goes = |withhold: &[&str], facts: &Facts| {
+        let world = World {
+            reachable: &place(withhold),
+            facts,
+            ..world(&grants)
+        };
+        verdict(&judge(Claim::new(model_call()), &world))
+    };
+    for withhold in [&["health"][..], &["*"], &["mail", "health"]] {
+        assert_eq!(goes(withhold, &seen), Verdict::Refuse, "{withhold:?}");
+        assert_eq!(
+            goes(withhold, &Facts::default()),
+            Verdict::Allow,
+            "{withhold:?}"
+        );
+    }
+    for withhold in [&[][..], &["mail"], &["heal"]] {
+        assert_eq!(goes(withhold, &seen), Verdict::Allow, "{withhold:?}");
+    }
 }

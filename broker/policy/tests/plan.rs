@@ -10,7 +10,7 @@ use carapace_ipc_proto::claim::Claim;
 use carapace_policy::plan::{Bound, Step, TaskGrant};
 use carapace_policy::{
     AnswerRecord, Budget, Facts, Grants, Judgement, Ledger, Moment, Proposal, Proposed, Question,
-    RateState, SecretUse, TASK, World, code, judge,
+    RateState, Ruled, SecretUse, TASK, World, code, judge,
 };
 use serde_json::{Value, json};
 
@@ -123,6 +123,7 @@ fn with_world<R>(
         frozen: false,
         grants,
         facts,
+        rules: Ruled::none(),
         rate: RateState::Open,
         budget: Budget {
             rounds: 1,

@@ -70,6 +70,7 @@ pub async fn recorded(
         facts: &carapace_policy::Facts::default(),
         frozen: false,
         grants: &Grants::of(group, &[]),
+        rules: carapace_policy::Ruled::none(),
         rate: RateState::Open,
         budget: Budget {
             rounds: 9,
@@ -81,6 +82,7 @@ pub async fn recorded(
         reachable: &[Reachable {
             model: "local:m".to_owned(),
             origin: origin.to_owned(),
+            withhold: Vec::new(),
         }],
         secret: SecretUse::Free,
         now: 0,

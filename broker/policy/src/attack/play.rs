@@ -8,7 +8,8 @@ use crate::judge::{Judgement, judge, refused};
 use crate::ledger::{Ledger, Moment};
 use crate::plan::{self, Step, TaskGrant};
 use crate::rate::RateState;
-use crate::world::{Budget, SecretUse, World};
+use crate::rules::{Armed, History, Rules, Rulings};
+use crate::world::{Budget, Ruled, SecretUse, World};
 use carapace_contract::config::{Config, Grant};
 use carapace_contract::effects::{Effects, Identifies, Reach};
 use carapace_contract::id::{CallId, Code, Digest, EffectId, GroupId, SessionId, ToolName, TurnId};
@@ -28,6 +29,8 @@ const LATER: i64 = NOW + 3600;
 pub struct Setting<'a> {
     /// Grants, contacts, and from which exposure on everything is asked about.
     pub config: &'a Config,
+    /// The owner's rules.
+    pub rules: &'a Rules,
     /// What each tool declares.
     pub tools: &'a BTreeMap<ToolName, Effects>,
 }
@@ -83,11 +86,12 @@ pub fn play(setting: &Setting<'_>) -> Vec<Row> {
             if !attack.fits.takes(tool, effects) {
                 continue;
             }
-            let run = |grants: &Grants, yes: bool| {
-                let mut agent = Agent::new(setting.config, grants.clone(), tool, effects, yes);
+            let run = |grants: &Grants, rules: &Rules, yes: bool| {
+                let mut agent = Agent::new(setting.config, grants, rules, tool, effects, yes);
                 agent.run(attack)
             };
-            let as_it_is = run(&own, false);
+            let none = Rules::none();
+            let as_it_is = run(&own, setting.rules, false);
             rows.push(Row {
                 attack: attack.name,
                 about: attack.about,
@@ -95,8 +99,8 @@ pub fn play(setting: &Setting<'_>) -> Vec<Row> {
                 outcome: as_it_is.outcome,
                 questions: as_it_is.questions,
                 reasons: as_it_is.reasons,
-                with_grants: run(&all, false).outcome,
-                counts: run(&own, true).all_done,
+                with_grants: run(&all, &none, false).outcome,
+                counts: run(&own, &none, true).all_done,
             });
         }
     }
@@ -120,6 +124,10 @@ struct Agent<'a> {
     tool: &'a ToolName,
     effects: &'a Effects,
     grants: Grants,
+    rules: &'a Rules,
+    armed: Armed,
+    history: History,
+    rulings: Rulings,
     facts: Facts,
     ledger: Ledger,
     /// Whether somebody says yes to everything.
@@ -138,7 +146,8 @@ enum Met {
 impl<'a> Agent<'a> {
     fn new(
         config: &Config,
-        grants: Grants,
+        grants: &Grants,
+        rules: &'a Rules,
         tool: &'a ToolName,
         effects: &'a Effects,
         yes: bool,
@@ -149,7 +158,11 @@ impl<'a> Agent<'a> {
         Self {
             tool,
             effects,
-            grants,
+            grants: grants.clone(),
+            rules,
+            armed: Armed::default(),
+            history: History::default(),
+            rulings: Rulings::new(),
             facts,
             ledger: Ledger::new(&[]),
             yes,
@@ -168,8 +181,8 @@ impl<'a> Agent<'a> {
         for step in attack.moves {
             match step {
                 Move::Owner(message) => self.facts.heard(message),
-                Move::Reads(text) => self.facts.saw("mail.read", &others(), text),
-                Move::Lists(rows) => self.facts.saw("files.list", &listed(), &as_rows(rows)),
+                Move::Reads(text) => self.saw("mail.read", &others(), text),
+                Move::Lists(rows) => self.saw("files.list", &listed(), &as_rows(rows)),
                 Move::Plan(values, count) => {
                     played.questions += self.plan(values, *count);
                 }
@@ -199,6 +212,14 @@ impl<'a> Agent<'a> {
         played
     }
 
+    fn saw(&mut self, tool: &str, effects: &Effects, text: &str) {
+        self.facts.saw(tool, effects, text);
+        if let Ok(tool) = tool.parse() {
+            self.history.used(&tool, effects);
+        }
+        self.rules.arm(&mut self.armed, &self.facts, &self.history);
+    }
+
     fn invocation(&self, call: CallId, values: &Values) -> Invocation {
         Invocation {
             effect: EffectId::from_bytes([1; 8]),
@@ -222,6 +243,11 @@ impl<'a> Agent<'a> {
             frozen: false,
             grants: &self.grants,
             facts: &self.facts,
+            rules: Ruled {
+                rules: self.rules,
+                armed: &self.armed,
+                rulings: &self.rulings,
+            },
             rate: RateState::Open,
             budget: Budget {
                 rounds: 1,

@@ -20,6 +20,7 @@ fn with(grants: Vec<Grant>, tools: &BTreeMap<ToolName, Effects>) -> Vec<Row> {
     };
     play(&Setting {
         config: &config,
+        rules: &crate::rules::Rules::defaults(),
         tools,
     })
 }
@@ -94,6 +95,7 @@ fn what_is_not_stopped_is_found() {
         .to_vec();
     let rows = play(&Setting {
         config: &config,
+        rules: &crate::rules::Rules::defaults(),
         tools: &tools,
     });
     let outcome = |attack: &str, tool: &str| {

@@ -1,0 +1,110 @@
+//! What in an operation is not the owner's, asked of the floor itself, so that a rule and the floor never
+//! differ about it.
+
+use super::condition::Part;
+use super::evaluate::{Operation, Truth};
+use crate::floor::{objections, values};
+use carapace_contract::effects::{Effects, Reach};
+use serde_json::{Map, Value};
+
+const PARTS: [(Part, &[&str]); 6] = [
+    (Part::Recipient, &["new-recipient"]),
+    (Part::Address, &["new-address"]),
+    (Part::Object, &["new-object"]),
+    (Part::Name, &["new-name"]),
+    (Part::Attachment, &["new-attachment"]),
+    (Part::Content, &["content-address", "content-too-long"]),
+];
+
+/// By these the floor says that it cannot tell who or what is meant.
+const UNTOLD: [&str; 3] = ["nothing-named", "not-arguments", "too-many"];
+
+/// Whether a part is new. It cannot be told where the tool does not say which of its arguments are what.
+pub(super) fn is_new(part: Part, operation: &Operation<'_>) -> Truth {
+    let effects = operation.effects;
+    let reaches = effects.writes >= Reach::Private
+        || effects.reads == Reach::Internet
+        || !effects.egress.is_empty();
+    // As if others saw it: then the floor looks at every part, in every session.
+    let seen = Effects {
+        writes: Reach::Internet,
+        ..effects.clone()
+    };
+    let found = objections(operation.tool, &seen, operation.arguments, operation.facts);
+    let has = |codes: &[&str]| found.iter().any(|one| codes.contains(&one.code));
+    let is = PARTS
+        .iter()
+        .any(|(kind, codes)| (part == Part::Anything || part == *kind) && has(codes));
+    if is {
+        return Truth::Yes;
+    }
+    let carries_unsaid = effects.reads == Reach::Internet && effects.egress.is_empty();
+    if reaches && has(&UNTOLD) || carries_unsaid && matches!(part, Part::Address | Part::Anything) {
+        return Truth::Unclear;
+    }
+    Truth::No
+}
+
+/// One value whom or what an operation reaches.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reached {
+    pub(super) argument: String,
+    pub(super) value: Value,
+    pub(super) part: Part,
+    pub(super) is_new: bool,
+}
+
+/// Every recipient, address, object, name and attachment, each by itself; at most `most`.
+pub(super) fn reached(operation: &Operation<'_>, most: usize) -> Vec<Reached> {
+    let effects = operation.effects;
+    let lists = [
+        (Part::Recipient, &effects.recipients),
+        (Part::Address, &effects.egress),
+        (Part::Object, &effects.objects),
+        (Part::Name, &effects.names),
+        (Part::Attachment, &effects.attachments),
+    ];
+    lists
+        .into_iter()
+        .flat_map(|(part, list)| {
+            values(operation.arguments, list)
+                .into_iter()
+                .map(move |(argument, value)| (part, argument, value))
+        })
+        .take(most)
+        .map(|(part, argument, value)| {
+            let is_new = alone(part, &argument, &value, operation);
+            Reached {
+                argument,
+                value,
+                part,
+                is_new,
+            }
+        })
+        .collect()
+}
+
+/// Whether a value is new, where the call has nothing else in it.
+fn alone(part: Part, argument: &str, value: &Value, operation: &Operation<'_>) -> bool {
+    let list = vec![argument.to_owned()];
+    let mut effects = Effects {
+        writes: Reach::Internet,
+        ..Effects::default()
+    };
+    match part {
+        Part::Recipient => effects.recipients = list,
+        Part::Address => effects.egress = list,
+        Part::Object => effects.objects = list,
+        Part::Name => effects.names = list,
+        Part::Attachment | Part::Content | Part::Anything => effects.attachments = list,
+    }
+    let arguments = Value::Object(Map::from_iter([(argument.to_owned(), value.clone())]));
+    let found = objections(operation.tool, &effects, &arguments, operation.facts);
+    // A list within a list is no single value that anybody could have named.
+    value.is_array()
+        || found.iter().any(|one| {
+            PARTS
+                .iter()
+                .any(|(kind, codes)| *kind == part && codes.contains(&one.code))
+        })
+}
