@@ -157,6 +157,7 @@ fn world(grants: &Grants) -> World<'_> {
         facts: &FACTS,
         frozen: false,
         grants,
+        rules: carapace_policy::Ruled::none(),
         rate: RateState::Open,
         budget: Budget {
             rounds: 1,

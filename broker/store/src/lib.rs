@@ -42,7 +42,7 @@ pub use db::{
     turns::{Accepted, TurnRow, TurnState},
 };
 #[cfg(feature = "database")]
-pub use labels::Seen;
+pub use labels::{PolicySeen, Seen};
 #[cfg(feature = "database")]
 pub use note::Note;
 #[cfg(feature = "database")]

@@ -114,6 +114,43 @@ pub enum Note {
         /// What came into it.
         cause: String,
     },
+    /// Rules were armed in a session by what came to it.
+    Armed {
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// Which.
+        rules: Vec<String>,
+        /// What came.
+        cause: String,
+    },
+    /// A person disabled a rule in a session, or took that back.
+    RuleSet {
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// Which.
+        rule: String,
+        /// `disabled` or `enabled`.
+        state: String,
+        /// Who.
+        approver: String,
+    },
+    /// Rules, tools, grants or the configuration differ from what they were when the broker ran before.
+    Changed {
+        /// In words, what became possible first.
+        changes: Vec<String>,
+    },
+    /// Words of others were looked at and look like orders to the assistant, or could not be looked at.
+    Suspected {
+        /// The session.
+        #[serde(skip)]
+        session: SessionId,
+        /// Which tool gave them.
+        tool: String,
+        /// As what, or why nobody could look.
+        what: String,
+    },
     /// A plan's steps may be done in its session.
     Granted {
         /// The plan.
@@ -271,6 +308,9 @@ impl Note {
             | Note::Unanswered { session, .. }
             | Note::Finished { session, .. }
             | Note::Labelled { session, .. }
+            | Note::Armed { session, .. }
+            | Note::RuleSet { session, .. }
+            | Note::Suspected { session, .. }
             | Note::Switched { session, .. }
             | Note::TurnEnded { session, .. } => Some(*session),
             Note::Violation { session, .. }

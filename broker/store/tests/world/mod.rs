@@ -115,6 +115,7 @@ pub fn permit(call: Invocation) -> Permit<Invocation> {
         facts: &carapace_policy::Facts::default(),
         frozen: false,
         grants: &grants,
+        rules: carapace_policy::Ruled::none(),
         rate: RateState::Open,
         budget: Budget {
             rounds: 1,
