@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use carapace_contract::home::{KEYSLOT_FD, VAULT_KEY_FD};
+use carapace_contract::home::{KEYSLOT_FD, RULES_FD, VAULT_KEY_FD};
 use carapace_ipc_proto::launch::Notice;
 use carapace_jail::ProfileName;
 use carapace_supervisor::ending;
@@ -89,6 +89,13 @@ impl Supervisor {
         }
         let keyslot = self.ground.keys.keyslot().map_err(BrokerError::Keyslot)?;
         fds.push((keyslot, KEYSLOT_FD));
+        if let Some(rules) = self.ground.configuration.rules()? {
+            fds.push((rules, RULES_FD));
+        }
+        if let Some(fault) = &self.ground.configuration.rules_fault {
+            let fault = format!("the rules cannot be used, so everything is asked about: {fault}");
+            self.ground.journal.say(&fault);
+        }
         let (caged, log) = self.spawn(ProfileName::Broker, 0, fds)?;
         let number = self.take_number();
         let generation = self.broker.generation;
@@ -128,11 +135,11 @@ impl Supervisor {
 
     /// Reads `config.toml` and begins the change to a broker that has it.
     pub(crate) fn reload(&mut self, now: Instant) -> Result<(), FileError> {
-        self.broker.next = Some(Configuration::read(&self.ground.home.config())?);
+        self.broker.next = Some(Configuration::read(&self.ground.home)?);
         self.broker.config_refused = None;
         self.ground
             .journal
-            .say("reloading config.toml with a new broker");
+            .say("reloading config.toml and rules.yaml with a new broker");
         match self.broker.number {
             Some(_) if self.broker.draining.is_none() => {
                 self.broker.draining = Some(now + DRAIN);

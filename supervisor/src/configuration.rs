@@ -1,4 +1,4 @@
-//! `config.toml`, carried to the broker unread.
+//! `config.toml` and `rules.yaml`, carried to the broker unread.
 //!
 //! The bytes are taken once per start or reload and handed over in a sealed memory file, so that a
 //! broker that is started again has the same configuration as before, whatever the file says now.
@@ -10,7 +10,11 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use carapace_contract::config::MAX_CONFIG;
+use carapace_contract::home::Home;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+/// More bytes than rules that can be used have.
+const MAX_RULES: usize = 1024 * 1024;
 
 /// Why a file of the owner is not used.
 #[derive(Debug, thiserror::Error)]
@@ -27,35 +31,63 @@ pub(crate) enum FileError {
     Writable { path: PathBuf },
     #[error("reading {path}: it has more than {limit} bytes\n  remedy: shorten it")]
     TooLong { path: PathBuf, limit: usize },
-    #[error("handing config.toml to the broker: {0}\n  remedy: free memory or descriptors")]
+    #[error("handing a file to the broker: {0}\n  remedy: free memory or descriptors")]
     Memory(#[from] rustix::io::Errno),
-    #[error("handing config.toml to the broker: {0}\n  remedy: free memory")]
+    #[error("handing a file to the broker: {0}\n  remedy: free memory")]
     Copy(#[source] io::Error),
 }
 
-/// The bytes of a `config.toml`.
+/// The bytes of a `config.toml` and of the `rules.yaml` beside it.
 #[derive(Clone)]
-pub(crate) struct Configuration(Vec<u8>);
+pub(crate) struct Configuration {
+    config: Vec<u8>,
+    rules: Option<Vec<u8>>,
+    /// Why the rules cannot be handed over.
+    pub(crate) rules_fault: Option<String>,
+}
 
 impl Configuration {
-    /// Takes the bytes of the file.
-    pub(crate) fn read(path: &Path) -> Result<Self, FileError> {
-        read_own(path, MAX_CONFIG).map(Self)
+    /// Takes the bytes of the files. Rules that cannot be used are no reason not to start: who has none to
+    /// judge by asks about everything.
+    pub(crate) fn read(home: &Home) -> Result<Self, FileError> {
+        let config = read_own(&home.config(), MAX_CONFIG)?;
+        let (rules, rules_fault) = match read_own(&home.rules(), MAX_RULES) {
+            Ok(rules) => (Some(rules), None),
+            Err(FileError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
+                (None, None)
+            }
+            Err(error) => (Some(Vec::new()), Some(error.to_string())),
+        };
+        Ok(Self {
+            config,
+            rules,
+            rules_fault,
+        })
     }
 
-    /// A file of its own with the bytes, which nobody can change.
+    /// A file of its own with the bytes of `config.toml`, which nobody can change.
     pub(crate) fn file(&self) -> Result<OwnedFd, FileError> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::NOEXEC_SEAL;
-        let mut file = std::fs::File::from(memfd_create("config.toml", flags)?);
-        file.write_all(&self.0)
-            .and_then(|()| file.rewind())
-            .map_err(FileError::Copy)?;
-        fcntl_add_seals(
-            &file,
-            SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
-        )?;
-        Ok(file.into())
+        sealed("config.toml", &self.config)
     }
+
+    /// The same of `rules.yaml`; `None` where there is no such file, an empty one where it cannot be used.
+    pub(crate) fn rules(&self) -> Result<Option<OwnedFd>, FileError> {
+        let rules = self.rules.as_deref();
+        rules.map(|rules| sealed("rules.yaml", rules)).transpose()
+    }
+}
+
+fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, FileError> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::NOEXEC_SEAL;
+    let mut file = std::fs::File::from(memfd_create(name, flags)?);
+    file.write_all(bytes)
+        .and_then(|()| file.rewind())
+        .map_err(FileError::Copy)?;
+    fcntl_add_seals(
+        &file,
+        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+    )?;
+    Ok(file.into())
 }
 
 /// Reads a file that belongs to this user and that nobody else may write.

@@ -173,7 +173,7 @@ pub(crate) fn prepare(home: PathBuf) -> Result<Ground, StartError> {
 
     // 2. What is to run, and how.
     let cage = read_cage(&home)?;
-    let configuration = Configuration::read(&home.config())?;
+    let configuration = Configuration::read(&home)?;
     let keys = Keys::make(&home.vault_key())?;
     let programs = Programs::open()?;
 

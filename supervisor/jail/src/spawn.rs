@@ -30,7 +30,7 @@ pub struct CageSpec<'a> {
     pub program: BorrowedFd<'a>,
     /// Its arguments, the name first.
     pub argv: Vec<CString>,
-    /// Descriptors to hand over, each with its number in the cage: 3, for the broker also 6 to 9.
+    /// Descriptors to hand over, each with its number in the cage: 3, for the broker also 6 to 9 and 12.
     pub fds: Vec<(OwnedFd, i32)>,
     /// Becomes standard output and standard error.
     pub log: OwnedFd,
@@ -95,7 +95,7 @@ pub enum SpawnError {
     Threads(usize),
     /// A descriptor number that the cage uses itself, or one named twice.
     #[error(
-        "descriptor number {0} is not free in a cage; hand descriptors over as 3, to a broker also as 6 to 9"
+        "descriptor number {0} is not free in a cage; hand descriptors over as 3, to a broker also as 6 to 9 and 12"
     )]
     Number(i32),
     /// A mount in `cage.toml` is not acceptable.
@@ -138,7 +138,7 @@ pub fn spawn(spec: CageSpec<'_>) -> Result<Caged, SpawnError> {
         return Err(SpawnError::Held(spec.profile));
     }
     let numbers = if spec.profile == ProfileName::Broker {
-        &[3, 6, 7, 8, 9][..]
+        &[3, 6, 7, 8, 9, 12][..]
     } else {
         &[3]
     };
