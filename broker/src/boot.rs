@@ -3,14 +3,15 @@
 
 use crate::broker::{Broker, Parts};
 use crate::keeper::Keeper;
-use crate::{control, launcher, route, turn};
+use crate::{changes, control, launcher, route, rules, turn};
 use carapace_contract::config::{Config, MAX_CONFIG};
-use carapace_contract::home::{KEYSLOT_FD, VAULT_KEY_FD};
+use carapace_contract::home::{KEYSLOT_FD, RULES_FD, VAULT_KEY_FD};
 use carapace_egress::{Egress, Lender, Resolve, Settings};
 use carapace_ipc_proto::launch::Kind;
 use carapace_ipc_proto::resolve_client;
 use carapace_jail::lock::{self, BrokerLock};
 use carapace_policy::Reachable;
+use carapace_policy::rules::Rules;
 use carapace_providers::Origin;
 use carapace_store::{Note, Store};
 use futures_util::future::BoxFuture;
@@ -71,8 +72,10 @@ fn start() -> Result<(), BootError> {
     let (launch, listener, config) = (take(LAUNCH)?, take(CONTROL)?, take(CONFIG)?);
     let key_file = carapace_jail::take_inherited(VAULT_KEY_FD).map(File::from);
     let key_slot = carapace_jail::take_inherited(KEYSLOT_FD).map(File::from);
+    let rules = carapace_jail::take_inherited(RULES_FD).map(File::from);
     crate::clean::hook_panics();
     let config = read_config(config)?;
+    let rules = rules::read(rules);
     let origins =
         route::origins(&config).map_err(|error| BootError::Provider(error.to_string()))?;
     let ports = ports(&config, &origins)?;
@@ -105,16 +108,19 @@ fn start() -> Result<(), BootError> {
             .map(|(provider, origin)| Reachable {
                 model: provider.clone(),
                 origin: origin.to_string(),
+                withhold: Vec::new(),
             })
             .collect();
         let made = Made {
             config,
+            rules,
             store,
             opened,
             keeper,
             egress,
             names,
             reachable,
+            origins,
         };
         serve(launch, listener, made).await
     })
@@ -203,12 +209,14 @@ impl Resolve for Names {
 /// What was made before the first descriptor is listened to.
 struct Made {
     config: Config,
+    rules: Rules,
     store: Store,
     opened: carapace_store::Opened,
     keeper: Rc<Keeper>,
     egress: Egress,
     names: Names,
     reachable: Vec<Reachable>,
+    origins: Vec<(String, Origin)>,
 }
 
 fn read_config(from: OwnedFd) -> Result<Config, BootError> {
@@ -223,12 +231,14 @@ fn read_config(from: OwnedFd) -> Result<Config, BootError> {
 async fn serve(launch: OwnedFd, listener: OwnedFd, made: Made) -> Result<(), BootError> {
     let Made {
         config,
+        rules,
         store,
         opened,
         keeper,
         egress,
         names,
         reachable,
+        origins,
     } = made;
     let (launcher, notices) = launcher::open(launch).map_err(BootError::Runtime)?;
     let failed = |error: carapace_store::StoreError| BootError::Store(error.to_string());
@@ -249,14 +259,18 @@ async fn serve(launch: OwnedFd, listener: OwnedFd, made: Made) -> Result<(), Boo
     let spent = store.spent().await.map_err(failed)?;
     let broker = Rc::new(Broker::new(Parts {
         config,
+        rules,
         store,
         egress,
         keeper,
         reachable,
         launcher,
-        always,
+        always: always.clone(),
         spent,
     }));
+    if let Err(error) = changes::find(&broker, &always, &origins).await {
+        crate::clean::log!("what is possible was not compared with the time before: {error}");
+    }
     let asking = Rc::downgrade(&broker);
     let (client, serving) = resolve_client::client(async move || {
         let broker = asking.upgrade().ok_or("the broker ends")?;

@@ -9,6 +9,8 @@ use crate::mind::Mind;
 use crate::own::Login;
 use crate::quarantine::Shelf;
 use crate::route::Breakers;
+use crate::rules::Standing;
+use crate::sentinel::Sentinel;
 use crate::tools::Registry;
 use crate::turn::Turn;
 use carapace_contract::config::Config;
@@ -16,8 +18,10 @@ use carapace_contract::control::Tell;
 use carapace_contract::id::{Code, GroupId, SecretName, SessionId, TurnId};
 use carapace_contract::label::Label;
 use carapace_egress::Egress;
+use carapace_policy::rules::Rules;
 use carapace_policy::{
-    Bucket, Budget, Facts, Grants, Ledger, Prices, RateState, Reachable, SecretUse, Spending, World,
+    Bucket, Budget, Facts, Grants, Ledger, Prices, RateState, Reachable, Ruled, SecretUse,
+    Spending, World,
 };
 use carapace_scrub::Hit;
 use carapace_store::{AlwaysGrant, Note, Store};
@@ -43,6 +47,10 @@ pub(crate) struct Live {
     pub(crate) alarms: Cell<u32>,
     /// What is known about it: its label, what the owner said in it.
     pub(crate) facts: RefCell<Facts>,
+    /// How the owner's rules stand in it.
+    pub(crate) rules: RefCell<Standing>,
+    /// Whether what was kept of it is in the facts.
+    pub(crate) loaded: Cell<bool>,
     /// The turn whose message the facts end with.
     pub(crate) heard: Cell<Option<TurnId>>,
 }
@@ -72,6 +80,10 @@ pub(crate) struct Broker {
     pub(crate) trying: tokio::sync::Mutex<()>,
     pub(crate) launcher: Launcher,
     pub(crate) registry: Registry,
+    /// The owner's rules.
+    pub(crate) rules: Rules,
+    /// What a model said of them.
+    pub(crate) sentinel: Sentinel,
     pub(crate) grants: RefCell<Grants>,
     pub(crate) live: RefCell<HashMap<SessionId, Rc<Live>>>,
     pub(crate) turns: RefCell<HashMap<TurnId, Rc<Turn>>>,
@@ -79,6 +91,8 @@ pub(crate) struct Broker {
     pub(crate) waiting: RefCell<HashMap<Code, oneshot::Sender<()>>>,
     /// Surfaces that follow the questions of all sessions.
     pub(crate) watchers: broadcast::Sender<Tell>,
+    /// Whether it found, when it started, that something else is possible than before.
+    pub(crate) changed: Cell<bool>,
     pub(crate) frozen: Cell<bool>,
     pub(crate) violations: Cell<u64>,
     active: Cell<bool>,
@@ -87,6 +101,7 @@ pub(crate) struct Broker {
 /// What a broker is made of.
 pub(crate) struct Parts {
     pub(crate) config: Config,
+    pub(crate) rules: Rules,
     pub(crate) store: Store,
     pub(crate) egress: Egress,
     pub(crate) keeper: Rc<Keeper>,
@@ -131,6 +146,8 @@ impl Live {
             bucket: RefCell::new(Bucket::new(per_minute, now_ms())),
             alarms: Cell::new(0),
             facts: RefCell::new(facts),
+            rules: RefCell::default(),
+            loaded: Cell::new(false),
             heard: Cell::new(None),
         }
     }
@@ -140,6 +157,7 @@ impl Broker {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             config,
+            rules,
             store,
             egress,
             keeper,
@@ -160,6 +178,8 @@ impl Broker {
             registry: Registry::new(config.limits.exec_seconds, config.web.fetch),
             prices: Prices::new(&config.prices),
             config,
+            rules,
+            sentinel: Sentinel::default(),
             store,
             egress,
             keeper,
@@ -178,6 +198,7 @@ impl Broker {
             turns: RefCell::default(),
             waiting: RefCell::default(),
             watchers: broadcast::Sender::new(256),
+            changed: Cell::new(false),
             frozen: Cell::new(false),
             violations: Cell::new(0),
             active: Cell::new(true),
@@ -238,6 +259,11 @@ impl Broker {
             frozen: self.frozen.get() || self.store.fault().is_some(),
             grants: &grants,
             facts: &live.facts.borrow(),
+            rules: Ruled {
+                rules: &self.rules,
+                armed: &live.rules.borrow().armed,
+                ..Ruled::none()
+            },
             rate: live.bucket.borrow_mut().state(now_ms()),
             budget: turn.budget(),
             ledger: &ledger,
@@ -261,6 +287,7 @@ impl Broker {
             frozen: self.frozen.get() || self.store.fault().is_some(),
             grants: &grants,
             facts: &Facts::default(),
+            rules: Ruled::none(),
             rate: RateState::Open,
             budget: Budget {
                 rounds: 0,

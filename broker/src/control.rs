@@ -1,9 +1,9 @@
 //! The control socket: the person's own programs. The listener was bound by the supervisor in a
 //! folder that only the owner enters; each peer's uid is checked again here.
 
-use crate::broker::{Broker, now};
+use crate::broker::{Broker, Live, now};
 use crate::turn::{self, Turn};
-use crate::{approval, clean, plan, secrets, tools};
+use crate::{approval, clean, facts, plan, rules, secrets, sentinel, tools};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carapace_contract::control::{Ask, MAX_PIECE, MAX_TEXT, Tell, ToolRow};
@@ -12,6 +12,7 @@ use carapace_contract::model::{Attachment, MAX_ATTACHMENT, MAX_ATTACHMENTS, Medi
 use carapace_contract::verdict::Decision;
 use carapace_ipc_proto::broker_link::{self, Peer};
 use carapace_ipc_proto::limits;
+use carapace_policy::rules::Rule;
 use carapace_store::{Accepted, Note, StoreError, StoredQuestion, TurnState};
 use std::cell::Cell;
 use std::io;
@@ -368,6 +369,49 @@ impl Connection {
                     state: "revoked".to_owned(),
                 }
             }
+            Ask::Rules { session } => {
+                let live = match session {
+                    None => None,
+                    Some(session) => {
+                        self.own(session).await?;
+                        let live = broker.session(session);
+                        facts::load(&broker, &live, session).await.map_err(stored)?;
+                        Some(live)
+                    }
+                };
+                told_rules(&broker, live.as_deref())
+            }
+            Ask::RuleSet { session, id, on } => {
+                self.own(session).await?;
+                rules::set(&broker, session, &id, on, &self.approver).await?;
+                told_rules(&broker, Some(&*broker.session(session)))
+            }
+            Ask::RuleCompile {
+                trigger,
+                effect,
+                description,
+                route,
+            } => {
+                let rule = Rule::plain(&trigger, &effect, &description)
+                    .map_err(|(field, cause)| ("bad-rule", format!("{field}: {cause}")))?;
+                let (when, model) = sentinel::compile(&broker, &rule, route)
+                    .await
+                    .map_err(|cause| ("not-compiled", cause))?;
+                Tell::Compiled {
+                    words: when.in_words(),
+                    when: serde_json::to_string(&when).unwrap_or_default(),
+                    model,
+                }
+            }
+            Ask::Changes {} => {
+                let seen = broker.store.policy_seen().await.map_err(stored)?;
+                let seen = seen.unwrap_or_default();
+                Tell::Changes {
+                    at: seen.at,
+                    fresh: broker.changed.get(),
+                    rows: seen.changes,
+                }
+            }
             Ask::Why { effect } => {
                 let lines = broker.store.story(effect).await.map_err(stored)?;
                 if lines.is_empty() {
@@ -644,6 +688,13 @@ fn stored(error: StoreError) -> Refused {
 
 fn shown(question: StoredQuestion) -> carapace_contract::control::QuestionCard {
     question.card
+}
+
+fn told_rules(broker: &Broker, live: Option<&Live>) -> Tell {
+    Tell::Rules {
+        rows: rules::rows(broker, live),
+        fault: broker.rules.fault().map(str::to_owned),
+    }
 }
 
 async fn status(broker: &Broker) -> Result<Tell, Refused> {

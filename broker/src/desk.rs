@@ -8,13 +8,14 @@ use crate::answer::Asked;
 use crate::mind::Gone;
 use crate::tools::web_fetch;
 use crate::turn::News;
-use crate::{approval, broker, card, clean, facts, plan, quarantine, violation};
+use crate::{approval, broker, card, clean, facts, plan, quarantine, sentinel, violation};
 use carapace_contract::control::Tell;
 use carapace_contract::id::{CallId, Digest, EffectId, ToolName};
 use carapace_contract::tool::{Invocation, Place, Tool};
 use carapace_ipc_proto::Claim;
 use carapace_ipc_proto::error::{Code, ErrorWord};
-use carapace_policy::{Judged, Judgement, PROPOSE, Refusal, SecretUse, TASK, judge};
+use carapace_policy::rules::Rulings;
+use carapace_policy::{Judged, Judgement, PROPOSE, Refusal, Ruled, SecretUse, TASK, World, judge};
 use carapace_store::{EffectState, KnownEffect, Note, Recorded, StoreError};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -56,9 +57,10 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
         Met::New(claim) => *claim,
     };
 
-    // 4 authorize: grants, rate, freeze
+    // 4 authorize: grants, floor, rules, rate, freeze
     let about = claim.alleged().clone();
-    let permit = match authorize(asked, &about, claim) {
+    let rulings = sentinel::rulings(asked, &about).await;
+    let permit = match authorize(asked, &about, claim, &rulings) {
         Judgement::Allow(permit) => permit,
         Judgement::Refuse(refusal) => {
             keep_refusal(asked, &about).await;
@@ -251,12 +253,25 @@ pub(crate) async fn known_as(
         .map_err(|error| store_word(&error))
 }
 
-fn authorize(asked: &Asked, about: &Invocation, claim: Claim<Invocation>) -> Judgement<Invocation> {
+fn authorize(
+    asked: &Asked,
+    about: &Invocation,
+    claim: Claim<Invocation>,
+    rulings: &Rulings,
+) -> Judgement<Invocation> {
     let judgement =
         asked
             .broker
             .with_world(&asked.live, &asked.turn, &[], SecretUse::Free, |world| {
-                judge(claim, world)
+                let rules = Ruled {
+                    rulings,
+                    ..world.rules
+                };
+                let world = World {
+                    rules,
+                    ..world.clone()
+                };
+                judge(claim, &world)
             });
     match &judgement {
         Judgement::Refuse(refusal) => {

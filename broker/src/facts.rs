@@ -4,8 +4,9 @@
 use crate::answer::Asked;
 use crate::broker::{Broker, Live};
 use crate::desk::store_word;
-use crate::quarantine;
+use crate::rules::Standing;
 use crate::turn::Turn;
+use crate::{guard, quarantine};
 use carapace_contract::control::Tell;
 use carapace_contract::effects::Reach;
 use carapace_contract::id::SessionId;
@@ -13,6 +14,7 @@ use carapace_contract::label::{Integrity, Label};
 use carapace_contract::model::Role;
 use carapace_contract::tool::{Invocation, Place};
 use carapace_ipc_proto::error::ErrorWord;
+use carapace_policy::rules::RuleId;
 use carapace_policy::{Contacts, Facts};
 use carapace_store::{Note, Seen, StoreError};
 
@@ -24,19 +26,7 @@ pub(crate) async fn begin(broker: &Broker, live: &Live, turn: &Turn) -> Result<(
     if live.heard.get() == Some(turn.id) {
         return Ok(());
     }
-    if live.heard.get().is_none() {
-        let policy = &broker.config.policy;
-        let contacts = Contacts::of(policy.contacts.iter().map(String::as_str));
-        let seen = broker.store.seen(turn.session).await?;
-        let mut facts = Facts::restored(contacts, seen.label, seen.exposure);
-        facts.ask_from(policy.ask_from);
-        for message in broker.store.transcript(turn.session).await? {
-            if message.role == Role::User {
-                facts.heard(&message.content);
-            }
-        }
-        *live.facts.borrow_mut() = facts;
-    }
+    load(broker, live, turn.session).await?;
     if !broker.workspaces.borrow().contains_key(&turn.group) {
         let label = broker.store.workspace_label(turn.group.clone()).await?;
         broker
@@ -46,6 +36,45 @@ pub(crate) async fn begin(broker: &Broker, live: &Live, turn: &Turn) -> Result<(
     }
     live.facts.borrow_mut().heard(&turn.text);
     live.heard.set(Some(turn.id));
+    Ok(())
+}
+
+/// Brings what was kept of a session into its facts, once.
+///
+/// # Errors
+/// The record cannot be read.
+pub(crate) async fn load(
+    broker: &Broker,
+    live: &Live,
+    session: SessionId,
+) -> Result<(), StoreError> {
+    if live.loaded.get() {
+        return Ok(());
+    }
+    let policy = &broker.config.policy;
+    let contacts = Contacts::of(policy.contacts.iter().map(String::as_str));
+    let seen = broker.store.seen(session).await?;
+    let transcript = broker.store.transcript(session).await?;
+    // Somebody else was faster, and the session may have moved on.
+    if live.loaded.replace(true) {
+        return Ok(());
+    }
+    let mut facts = Facts::restored(contacts, seen.label, seen.exposure);
+    facts.ask_from(policy.ask_from);
+    for message in transcript {
+        if message.role == Role::User {
+            facts.heard(&message.content);
+        }
+    }
+    let (mut armed, history) = (seen.armed, seen.history);
+    // The rules may be others than they were.
+    let fresh = broker.rules.arm(&mut armed, &facts, &history);
+    *live.facts.borrow_mut() = facts;
+    *live.rules.borrow_mut() = Standing { armed, history };
+    if !fresh.is_empty() {
+        note_armed(broker, session, &fresh, "what was kept of the session");
+        keep(broker, session, live).await?;
+    }
     Ok(())
 }
 
@@ -83,7 +112,7 @@ pub(crate) async fn before(asked: &Asked, call: &Invocation) -> Result<(), Error
 
 /// Before the result of a call is delivered: the session's label grows by it, on disk.
 pub(crate) async fn deliver(asked: &Asked, call: &Invocation, text: &str) -> Result<(), ErrorWord> {
-    let tainted = grow(asked, call.tool.as_str(), |facts| {
+    let grown = grow(asked, call.tool.as_str(), Some(call), |facts| {
         if let Some(label) = quarantine::delivered(asked, call) {
             return facts.joined(&label);
         }
@@ -95,14 +124,26 @@ pub(crate) async fn deliver(asked: &Asked, call: &Invocation, text: &str) -> Res
         }
     })
     .await?;
-    if tainted {
+    let words_of_others =
+        call.effects.is_untrusted() && quarantine::delivered(asked, call).is_none();
+    if words_of_others {
+        guard::look(asked, call, text).await?;
+    }
+    if grown.tainted {
         asked.turn.tell(Tell::Notice {
             text: format!(
-                "from here on this conversation has read words of others ({})",
-                call.tool
+                "from here on this conversation has read words of others ({}){}",
+                call.tool,
+                armed_words(&grown.armed)
             ),
         });
     }
+    Ok(())
+}
+
+/// What was delivered looks like orders to the assistant, or nobody could look at it.
+pub(crate) async fn suspected(asked: &Asked) -> Result<(), ErrorWord> {
+    grow(asked, "words that look like orders", None, Facts::suspected).await?;
     Ok(())
 }
 
@@ -113,19 +154,29 @@ pub(crate) async fn attached(asked: &Asked) -> Result<(), ErrorWord> {
         private: "attachment".parse().into_iter().collect(),
         secret: false,
     };
-    grow(asked, "attachment", |facts| facts.joined(&label)).await?;
+    grow(asked, "attachment", None, |facts| facts.joined(&label)).await?;
     Ok(())
 }
 
-/// Lets the facts of the session grow; on disk when it returns, where there is something new. True where the
-/// first words of others came in.
+/// What a delivery changed.
+struct Grown {
+    /// The first words of others came in.
+    tainted: bool,
+    /// Rules that are armed from here on.
+    armed: Vec<RuleId>,
+}
+
+/// Lets the facts of the session grow, by the result of a call or by something else, and arms the rules
+/// that waited for it; on disk when it returns, where there is something new.
 async fn grow(
     asked: &Asked,
     cause: &str,
+    done: Option<&Invocation>,
     change: impl FnOnce(&mut Facts),
-) -> Result<bool, ErrorWord> {
+) -> Result<Grown, ErrorWord> {
+    let broker = &asked.broker;
     let untrusted = |facts: &Facts| facts.label().integrity == Integrity::Untrusted;
-    let (grown, tainted) = {
+    let (labelled, used, grown) = {
         let mut facts = asked.live.facts.borrow_mut();
         let (label, level, before) = (
             facts.label().clone(),
@@ -133,37 +184,73 @@ async fn grow(
             untrusted(&facts),
         );
         change(&mut facts);
-        (
-            *facts.label() != label || facts.exposure().level() != level,
-            untrusted(&facts) && !before,
-        )
+        let Standing { armed, history } = &mut *asked.live.rules.borrow_mut();
+        let used = done.is_some_and(|call| history.used(&call.tool, &call.effects));
+        let grown = Grown {
+            tainted: untrusted(&facts) && !before,
+            armed: broker.rules.arm(armed, &facts, history),
+        };
+        let labelled = *facts.label() != label || facts.exposure().level() != level;
+        (labelled, used, grown)
     };
-    if grown {
-        keep(&asked.broker, asked.session, &asked.live, cause)
+    if labelled {
+        note_label(broker, asked.session, &asked.live, cause);
+    }
+    if !grown.armed.is_empty() {
+        note_armed(broker, asked.session, &grown.armed, cause);
+    }
+    if labelled || used || !grown.armed.is_empty() {
+        keep(broker, asked.session, &asked.live)
             .await
             .map_err(|error| store_word(&error))?;
     }
-    Ok(tainted)
+    Ok(grown)
 }
 
-async fn keep(
+fn armed_words(armed: &[RuleId]) -> String {
+    if armed.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = armed.iter().map(RuleId::as_str).collect();
+    format!("; your rules {} count from here on", names.join(", "))
+}
+
+fn note_label(broker: &Broker, session: SessionId, live: &Live, cause: &str) {
+    let facts = live.facts.borrow();
+    broker.note(Note::Labelled {
+        session,
+        label: facts.label().clone(),
+        exposure: facts.exposure().level(),
+        cause: cause.to_owned(),
+    });
+}
+
+fn note_armed(broker: &Broker, session: SessionId, armed: &[RuleId], cause: &str) {
+    broker.note(Note::Armed {
+        session,
+        rules: armed.iter().map(RuleId::to_string).collect(),
+        cause: cause.to_owned(),
+    });
+}
+
+/// Brings to disk what is to be kept of a session.
+///
+/// # Errors
+/// The database cannot be written.
+pub(crate) async fn keep(
     broker: &Broker,
     session: SessionId,
     live: &Live,
-    cause: &str,
 ) -> Result<(), StoreError> {
     let seen = {
         let facts = live.facts.borrow();
+        let rules = live.rules.borrow();
         Seen {
             label: facts.label().clone(),
             exposure: facts.exposure().clone(),
+            armed: rules.armed.clone(),
+            history: rules.history.clone(),
         }
     };
-    broker.note(Note::Labelled {
-        session,
-        label: seen.label.clone(),
-        exposure: seen.exposure.level(),
-        cause: cause.to_owned(),
-    });
     broker.store.keep_seen(session, seen).await
 }

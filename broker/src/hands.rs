@@ -390,7 +390,7 @@ impl Hands {
         let asked = Asked {
             within: Some(within.clone()),
             call: call.clone(),
-            reply: self.wire.clone(),
+            reply: Some(self.wire.clone()),
             worker: self.worker,
             ..asked
         };

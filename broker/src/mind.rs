@@ -194,7 +194,7 @@ impl Listener {
             session: self.session,
             within: self.reads_for.clone(),
             call: call.clone(),
-            reply: self.mind.wire.clone(),
+            reply: Some(self.mind.wire.clone()),
             worker: self.mind.worker,
         };
         match parsed {

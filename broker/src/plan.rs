@@ -35,7 +35,7 @@ pub(crate) async fn propose(asked: &Asked, arguments: Claim<Value>) -> Result<St
         Met::Answered(outcome) => return outcome,
         Met::New(claim) => *claim,
     };
-    let (permit, code) = permitted(asked, claim).await?;
+    let (permit, code, answered) = permitted(asked, claim).await?;
     let effect = permit.what().effect;
     let outward = permit.what().effects().is_outward();
     let recorded = asked
@@ -55,7 +55,7 @@ pub(crate) async fn propose(asked: &Asked, arguments: Claim<Value>) -> Result<St
         let text = "it was stopped before it was begun";
         Err(ErrorWord::new(ErrorCode::Cancelled, 6, text))
     } else {
-        Ok(grant(asked, code, recorded.what()))
+        Ok(grant(asked, code, recorded.what(), answered))
     };
     let (state, result, word, detail) = match &outcome {
         Ok(text) => (EffectState::Done, json!({ "ok": text }), "done", "granted"),
@@ -81,12 +81,12 @@ pub(crate) async fn propose(asked: &Asked, arguments: Claim<Value>) -> Result<St
     outcome
 }
 
-/// The judgement, with a person's answer where one is needed; and the code under which the grant is
-/// known and can be taken back.
+/// The judgement, with a person's answer where one is needed; the code under which the grant is known and
+/// can be taken back; and whether a person answered.
 async fn permitted(
     asked: &Asked,
     claim: Claim<Proposal>,
-) -> Result<(Permit<Proposal>, Code), ErrorWord> {
+) -> Result<(Permit<Proposal>, Code, bool), ErrorWord> {
     let about = claim.alleged().clone();
     let judgement =
         asked
@@ -104,14 +104,14 @@ async fn permitted(
         }
         Judgement::Allow(permit) => {
             let _ = asked.live.bucket.borrow_mut().take(broker::now_ms());
-            Ok((permit, Code::random()))
+            Ok((permit, Code::random(), false))
         }
         Judgement::Ask(question) => {
             let _ = asked.live.bucket.borrow_mut().take(broker::now_ms());
             let permit = approval::confirm(asked, question).await?;
             let question = asked.broker.store.question_about(about.effect).await;
             match question.map_err(|error| store_word(&error))? {
-                Some(question) => Ok((permit, question.card.code)),
+                Some(question) => Ok((permit, question.card.code, true)),
                 None => Err(gone()),
             }
         }
@@ -119,7 +119,7 @@ async fn permitted(
 }
 
 /// Grants what was permitted, and says in full what that is.
-fn grant(asked: &Asked, code: Code, proposal: &Proposal) -> String {
+fn grant(asked: &Asked, code: Code, proposal: &Proposal, answered: bool) -> String {
     let broker = &asked.broker;
     let minutes = broker.config.approvals.task_minutes;
     let expires = now() + i64::from(minutes) * 60;
@@ -144,11 +144,12 @@ fn grant(asked: &Asked, code: Code, proposal: &Proposal) -> String {
         .filter(|(_, step)| step.count > 0)
         .map(|(at, step)| format!("step {}: {}, {}", at + 1, step.tool, often(step.count)))
         .collect();
-    broker.grants.borrow_mut().allow_task(
-        code.clone(),
-        asked.session,
-        TaskGrant::new(steps, expires),
-    );
+    let grant = TaskGrant::new(steps, expires);
+    let grant = if answered { grant } else { grant.unasked() };
+    broker
+        .grants
+        .borrow_mut()
+        .allow_task(code.clone(), asked.session, grant);
     broker.note(Note::Granted {
         effect: proposal.effect,
         session: asked.session,

@@ -23,6 +23,8 @@ pub(crate) struct Candidate {
     pub(crate) kind: &'static Kind,
     /// Where it is.
     pub(crate) endpoint: Endpoint,
+    /// Categories of private data that it must not see.
+    pub(crate) withhold: Vec<String>,
 }
 
 /// Why there is no candidate.
@@ -99,6 +101,7 @@ pub(crate) fn candidate(config: &Config, name: &ModelName) -> Result<Candidate, 
         name: name.clone(),
         kind,
         endpoint,
+        withhold: provider.withhold.clone(),
     })
 }
 

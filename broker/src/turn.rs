@@ -409,12 +409,34 @@ impl Turn {
     ) -> (Rc<Self>, mpsc::UnboundedReceiver<News>) {
         let (news, inbox) = mpsc::unbounded_channel();
         let turn = Self {
+            cancel: of.cancel.clone(),
+            news,
+            ..Self::judging(of, of.route(), limits)
+        };
+        (Rc::new(turn), inbox)
+    }
+
+    /// What a question of the broker's own to a model has in the place of a turn, beside the one for which
+    /// it is asked. It is cancelled by itself.
+    pub(crate) fn judging(of: &Rc<Self>, route: String, limits: Budget) -> Self {
+        Self {
             id: of.id,
-            session: of.session,
             group: of.group.clone(),
-            text: String::new(),
             channel: of.channel.clone(),
-            route: RefCell::new(of.route()),
+            beside: Some(Rc::clone(of)),
+            ..Self::alone(of.session, route, limits)
+        }
+    }
+
+    /// The same where it is asked for no turn.
+    pub(crate) fn alone(session: SessionId, route: String, limits: Budget) -> Self {
+        Self {
+            id: TurnId::random(),
+            session,
+            group: GroupId::owner(),
+            text: String::new(),
+            channel: "console".to_owned(),
+            route: RefCell::new(route),
             limits,
             progress: RefCell::default(),
             under_way: RefCell::default(),
@@ -422,12 +444,11 @@ impl Turn {
             kept: RefCell::default(),
             first_attempt: Cell::new(false),
             names: RefCell::default(),
-            cancel: of.cancel.clone(),
-            news,
+            cancel: watch::Sender::new(false),
+            news: mpsc::unbounded_channel().0,
             paused: Cell::new(0),
-            beside: Some(Rc::clone(of)),
-        };
-        (Rc::new(turn), inbox)
+            beside: None,
+        }
     }
 
     /// Whether a reader has it.
@@ -522,6 +543,11 @@ impl Turn {
     /// Which model answers: `offline`, `PROVIDER:MODEL` or a route's name.
     pub(crate) fn route(&self) -> String {
         self.route.borrow().clone()
+    }
+
+    /// Takes tokens for a question of the broker's own, which is no round of the assistant's.
+    pub(crate) fn set_aside(&self, tokens: u64) {
+        self.progress.borrow_mut().tokens += tokens;
     }
 
     /// Gives back what was reserved for a model call that never reached a model.

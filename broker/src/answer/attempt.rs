@@ -27,13 +27,13 @@ const ANSWER_TOKENS: u32 = 4096;
 const TOKENS: u64 = 1_000_000_000;
 
 /// An attempt that gave no answer.
-pub(super) struct Failed {
+pub(crate) struct Failed {
     /// What the worker is told.
-    pub(super) word: ErrorWord,
+    pub(crate) word: ErrorWord,
     /// Set where it says something about the provider's health; with the time it asked for, if any.
-    pub(super) health: Option<Option<Duration>>,
+    pub(crate) health: Option<Option<Duration>>,
     /// Whether the next model of the route may be tried.
-    pub(super) next: bool,
+    pub(crate) next: bool,
 }
 
 impl Failed {
@@ -47,7 +47,7 @@ impl Failed {
 }
 
 /// Asks one model.
-pub(super) async fn attempt(
+pub(crate) async fn attempt(
     asked: &Asked,
     candidate: &Candidate,
     ask: &Ask<'_>,
@@ -97,6 +97,7 @@ pub(super) async fn attempt(
     let reachable = [Reachable {
         model: model.clone(),
         origin: origin.clone(),
+        withhold: candidate.withhold.clone(),
     }];
     let (effect, reserved) = (call.effect, call.tokens);
     let judged = |call: ModelCall| {
@@ -132,7 +133,10 @@ pub(super) async fn attempt(
                 .await
                 .map_err(|error| Failed::here(desk::store_word(&error)))?;
             return Err(Failed {
-                next: matches!(refusal.reason.code.as_str(), "budget-spent" | "no-secret"),
+                next: matches!(
+                    refusal.reason.code.as_str(),
+                    "budget-spent" | "no-secret" | "withheld"
+                ),
                 ..Failed::here(desk::refusal_word(4, &refusal))
             });
         }
@@ -481,9 +485,9 @@ impl Shown {
 
     /// A piece of text, to the person and to the mind at once.
     async fn say(&mut self, asked: &Asked, text: String) {
-        if text.is_empty() {
+        let Some(reply) = asked.reply.as_ref().filter(|_| !text.is_empty()) else {
             return;
-        }
+        };
         self.any = true;
         let mut rest = text.as_str();
         while !rest.is_empty() {
@@ -498,7 +502,7 @@ impl Shown {
                 more: false,
                 within: String::new(),
             });
-            asked.reply.say(word).await;
+            reply.say(word).await;
             rest = after;
         }
         asked.turn.tell(Tell::Delta { text });

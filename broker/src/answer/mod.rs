@@ -7,6 +7,7 @@ mod list;
 mod report;
 mod say;
 
+pub(crate) use attempt::attempt;
 pub(crate) use complete::Ask;
 
 use crate::broker::{Broker, Live};
@@ -32,7 +33,8 @@ pub(crate) struct Asked {
     /// Set where a program inside a hands cage asked, while this call ran there.
     pub(crate) within: Option<CallId>,
     pub(crate) call: CallId,
-    pub(crate) reply: Wire,
+    /// Where pieces of an answer go; nowhere where the broker itself asks.
+    pub(crate) reply: Option<Wire>,
     pub(crate) worker: WorkerId,
 }
 

@@ -1,8 +1,10 @@
 //! Guards: what makes it harder to mislead a model. They are heuristic and never the floor: what a model
 //! does after reading hostile text is judged like everything else.
 
+mod classifier;
 mod mark;
 
+pub(crate) use classifier::look;
 pub(crate) use mark::{Mark, Marks};
 
 use carapace_contract::model::{Completion, Message, Role};

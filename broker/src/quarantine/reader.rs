@@ -111,8 +111,11 @@ pub(super) async fn answer(
     outcome
 }
 
-/// What is known of a reader: it has heard nobody but others, and has everything that is in the text.
+/// What is known of a reader: it has heard nobody but others, has everything that is in the text, and its
+/// question was written by an assistant that has seen what the session has.
 fn facts(asked: &Asked, label: &Label) -> Facts {
-    let exposure = asked.live.facts.borrow().exposure().clone();
-    Facts::restored(Contacts::default(), label.clone(), exposure)
+    let seen = asked.live.facts.borrow();
+    let mut label = label.clone();
+    label.join(seen.label());
+    Facts::restored(Contacts::default(), label, seen.exposure().clone())
 }
