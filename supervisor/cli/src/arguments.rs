@@ -2,7 +2,7 @@
 
 use crate::command::{
     approvals, attack, audit, auth, cage, chat, completions, config, doctor, effects, egress,
-    grants, logs, models, policy, sandbox, setup, start, why,
+    grants, logs, models, policy, rules, sandbox, setup, start, why,
 };
 use crate::failure::Exit;
 use crate::screen;
@@ -90,8 +90,10 @@ pub(crate) enum Command {
     Why(why::Args),
     /// A hostile agent, tried against your configuration; exit status 1 where something got through
     Attack(attack::Args),
-    /// The floor, tried on recorded tasks
+    /// The floor tried on recorded tasks, and what a change made possible
     Policy(policy::Args),
+    /// Your rules in plain English
+    Rules(rules::Args),
     /// The audit log
     Audit(audit::Args),
     /// The log of all processes

@@ -4,7 +4,7 @@ use crate::broker;
 use crate::chat::answer;
 use crate::chat::attach::{self, Attached};
 use crate::chat::{Person, Request, View, follow};
-use crate::command::{Context, approvals, grants, sessions, tools, usage, why};
+use crate::command::{Context, approvals, grants, rules, sessions, tools, usage, why};
 use crate::config_file;
 use crate::failure::{Exit, Explain, Failure};
 use crate::screen;
@@ -29,7 +29,11 @@ Type a message, or
   /attach FILE            a picture, PDF or text that goes with the next message
   /usage                  what was spent, and what is left
   /tools                  the tools, and which of them ask
-  /rules                  what is done without a question
+  /rules                  your rules, and how they stand in this conversation
+  /disable RULE           a rule does not count in this conversation
+  /enable RULE            it counts again
+  /reset                  begin anew: a conversation that has seen nothing, all rules as they were
+  /grants                 what is done without a question
   /approve CODE [once|task|always]      answer a question
   /approve CODE [all|1-3,5]             answer a plan, or some of its steps
   /deny CODE [NOTE]       refuse it; the note goes to the assistant
@@ -229,7 +233,20 @@ fn command(context: &Context, line: &str, next: &mut Next) -> Result<bool, Failu
         ("/tools", _) => {
             tools::run(context)?;
         }
-        ("/rules", _) => grants::list(context)?,
+        ("/reset", _) => {
+            next.session = None;
+            screen::aside(
+                "the next message begins a conversation that has seen nothing; this one keeps what it has\n",
+            );
+        }
+        ("/rules", _) => rules::in_session(context, next.session)?,
+        ("/disable" | "/enable", id) if !id.is_empty() => match next.session {
+            Some(session) => rules::set(context, session, id, word == "/enable")?,
+            None => screen::aside(
+                "! there is no conversation yet: a rule is disabled in one; `carapace rules remove` removes it\n",
+            ),
+        },
+        ("/grants", _) => grants::list(context)?,
         ("/why", id) if !id.is_empty() => why::show(context, id)?,
         ("/approve" | "/deny", _) => match answer::named(line) {
             Some((code, given)) => approvals::answer(context, code, given)?,

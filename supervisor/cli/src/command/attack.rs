@@ -1,7 +1,7 @@
 //! `carapace attack`: a hostile agent against the person's own configuration, played in this program.
 //! Nothing is called and no model is asked; the broker, where it runs, is only asked for its tools.
 
-use super::Context;
+use super::{Context, rules};
 use crate::failure::{Exit, Explain, Failure};
 use crate::screen::{self, neutral::line};
 use crate::{broker, config_file, files, home};
@@ -38,7 +38,7 @@ Example:
   carapace attack
   carapace attack --tools tools.json --json | jq '.rows[] | select(.outcome == \"through\")'
 
-Plays scripted attacks against your grants, contacts and limits, with the tools that carapace has and
+Plays scripted attacks against your grants, rules, contacts and limits, with the tools that carapace has and
 with a list of tools as assistants have them (marked *). Nothing is really called.
 Exit status 1 where something would be done that you did not grant.")]
 pub(crate) struct Args {
@@ -99,8 +99,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     if tools.len() > MOST {
         return Err(AttackError::Many.into());
     }
+    let rules = rules::owned(context)?;
     let rows = attack::play(&Setting {
         config: &config,
+        rules: &rules,
         tools: &tools,
     });
     let through = rows.iter().any(|row| row.outcome == Outcome::Through);

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::auth::provider;
+use super::policy;
 use crate::failure::{Exit, Failure};
 use crate::{config_file, home, model_servers, screen, supervisor};
 use carapace_contract::config::{Config, DEFAULT_TEXT};
@@ -74,9 +75,16 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
             home::ensure(&context.home)?;
             provider::change(context, &[(key.clone(), value)])?;
             let running = supervisor::status(&context.home)?.is_some();
+            let changes = if running {
+                policy::fresh(context)
+            } else {
+                Vec::new()
+            };
             let value = config_file::value(&config_file::load(&context.home)?.1, &key)?;
             if context.json {
-                screen::print_json(&json!({"key": key, "value": value, "in_force": running}));
+                screen::print_json(
+                    &json!({"key": key, "value": value, "in_force": running, "changes": changes}),
+                );
             } else {
                 let when = if running {
                     "in force now"
@@ -88,6 +96,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
                     screen::neutral::line(&key),
                     screen::neutral::line(&value.to_string())
                 ));
+                policy::print_changes(&changes);
             }
         }
         Action::Path => {

@@ -17,6 +17,7 @@ pub(crate) mod logs;
 pub(crate) mod models;
 pub(crate) mod panic;
 pub(crate) mod policy;
+pub(crate) mod rules;
 pub(crate) mod sandbox;
 pub(crate) mod sessions;
 pub(crate) mod setup;
@@ -64,6 +65,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Restart => start::restart(&context),
         Command::Attack(args) => attack::run(&context, &args),
         Command::Policy(args) => policy::run(&context, args),
+        Command::Rules(args) => rules::run(&context, args),
         Command::Panic => panic::run(&context),
         Command::Status => status::run(&context),
         Command::Chat(args) => chat::run(&context, args),

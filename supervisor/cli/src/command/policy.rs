@@ -1,12 +1,16 @@
-//! `carapace policy`: the floor, tried on recorded tasks. No model is asked and nothing is running.
+//! `carapace policy`: the floor, tried on recorded tasks, for which nothing needs to be running; and what a
+//! change made possible.
 
 use super::Context;
 use crate::failure::{Exit, Explain, Failure};
-use crate::screen;
+use crate::screen::{self, neutral, time};
+use crate::{broker, home};
+use broker::BrokerError;
+use carapace_contract::control::{Ask, ChangeRow, Tell};
 use carapace_policy::replay::{Human, Replay, ReplayError, Tools};
 use clap::{Subcommand, ValueEnum};
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The longest line of a recording, in bytes.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -41,6 +45,8 @@ enum Action {
         #[arg(long, value_enum, default_value_t = Who::Owner)]
         human: Who,
     },
+    /// What the newest change of rules, tools, grants or configuration made possible, in words
+    Changes,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -93,13 +99,64 @@ impl Explain for PolicyError {
 ///
 /// # Errors
 /// The tools or the recording cannot be used.
-pub(crate) fn run(_context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Action::Replay { tools, human } = args.action;
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    match args.action {
+        Action::Replay { tools, human } => replay(&tools, human),
+        Action::Changes => changes(context),
+    }
+}
+
+/// What the broker that runs found to be different when it started.
+pub(crate) fn fresh(context: &Context) -> Vec<ChangeRow> {
+    match broker::ask(&context.home, &Ask::Changes {}) {
+        Ok(Tell::Changes {
+            fresh: true, rows, ..
+        }) => rows,
+        _ => Vec::new(),
+    }
+}
+
+/// What became possible, and what no more, one a line.
+pub(crate) fn print_changes(rows: &[ChangeRow]) {
+    for row in rows {
+        let sign = match row.direction.as_str() {
+            "wider" => '+',
+            "narrower" => '-',
+            _ => ' ',
+        };
+        screen::print(&format!("{sign} {}\n", neutral::line(&row.text)));
+    }
+}
+
+fn changes(context: &Context) -> Result<Exit, Failure> {
+    home::check(&context.home)?;
+    let tell = broker::ask(&context.home, &Ask::Changes {})?;
+    let Tell::Changes { at, rows, .. } = &tell else {
+        return Err(BrokerError::Other.into());
+    };
+    if context.json {
+        screen::print_json(&tell);
+        return Ok(Exit::Done);
+    }
+    match at {
+        None => screen::print("nothing has changed since the first start\n"),
+        Some(at) => {
+            screen::print(&format!(
+                "{}; + is possible now and was not before, - is possible no more\n",
+                time::clock(*at)
+            ));
+            print_changes(rows);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn replay(tools: &Path, human: Who) -> Result<Exit, Failure> {
     let fault = |cause: String| PolicyError::Tools {
-        path: tools.clone(),
+        path: tools.to_owned(),
         cause,
     };
-    let text = std::fs::read_to_string(&tools).map_err(|error| fault(error.to_string()))?;
+    let text = std::fs::read_to_string(tools).map_err(|error| fault(error.to_string()))?;
     let list = Tools::read(&text).map_err(|error| fault(error.to_string()))?;
     let human = match human {
         Who::None => Human::None,

@@ -1,7 +1,7 @@
 //! `carapace start` and `restart`: checks the configuration, sets up the home, starts the
 //! supervisor and waits until it is ready.
 
-use super::{Context, stop};
+use super::{Context, policy, stop};
 use crate::config_file;
 use crate::failure::{Exit, Explain, Failure};
 use crate::signals::Signals;
@@ -156,6 +156,7 @@ fn announce(context: &Context, door: Door) -> Result<(), Failure> {
         .map(|(status, _)| status)
         .unwrap_or_default();
     let home = &context.home;
+    let changes = policy::fresh(context);
     if context.json {
         screen::print_json(&json!({
             "pid": status.pid,
@@ -165,6 +166,7 @@ fn announce(context: &Context, door: Door) -> Result<(), Failure> {
             "logs": home.logs(),
             "control": home.control_socket(),
             "vault": if door == Door::Locked { "locked" } else { "open" },
+            "changes": changes,
         }));
         return Ok(());
     }
@@ -176,6 +178,10 @@ fn announce(context: &Context, door: Door) -> Result<(), Failure> {
         home.logs().display(),
         level(&status.level, &status.waived),
     ));
+    if !changes.is_empty() {
+        screen::print("since it ran before (+ is possible now, - is possible no more):\n");
+        policy::print_changes(&changes);
+    }
     Ok(())
 }
 
