@@ -11,6 +11,7 @@ mod policy;
 mod protocol;
 mod reach;
 mod recorded;
+mod rules;
 mod secrets;
 
 use carapace_harness::World;

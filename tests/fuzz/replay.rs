@@ -190,7 +190,7 @@ replayed! {
     zmtp_decoder request_claim down_word json_limits launch_frames config_toml cage_toml control_ask openai_stream
     openai_responses_stream anthropic_stream gemini_stream ollama_stream bedrock_stream
     offline_grammar audit_verify boot_report vault_file scrub_stream paste_patterns url_guard resolve_frames replay_lines owner_message
-    rows plan_json
+    rows plan_json rules_yaml judge_answer
     oauth_answer
 }
 
@@ -215,6 +215,15 @@ fn the_corpus_reaches_what_it_is_about() {
     for file in ["provider", "everything"] {
         let text = String::from_utf8(read("config_toml", file)).expect("a text");
         carapace_contract::config::Config::parse(&text).expect("is taken");
+    }
+    for (file, count) in [("default", 8), ("none", 0), ("words", 2)] {
+        let text = String::from_utf8(read("rules_yaml", file)).expect("a text");
+        let rules = carapace_policy::rules::Rules::read(&text).expect("rules");
+        assert_eq!(rules.iter().count(), count, "{file}");
+    }
+    for file in ["conditions", "fenced"] {
+        let text = String::from_utf8(read("judge_answer", file)).expect("a text");
+        carapace_policy::rules::compiled(&text).expect("conditions");
     }
     for file in [
         "secret_put",

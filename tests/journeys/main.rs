@@ -11,4 +11,5 @@ mod policy;
 mod proof;
 mod quarantine;
 mod route;
+mod rules;
 mod spending;

@@ -4,7 +4,7 @@
 use carapace_contract::control::{Ask, Tell, TurnEnd};
 use carapace_contract::id::{SessionId, TurnId};
 use carapace_harness::control::{allow, deny, no_question, say};
-use carapace_harness::fake_openai::{Call, FakeOpenai, Turn};
+use carapace_harness::fake_openai::{Call, FakeOpenai, Fault, Turn};
 use carapace_harness::world::{eventually, kill};
 use carapace_harness::{Control, Site, World};
 
@@ -256,4 +256,179 @@ fn contacts_endorse_and_the_exposure_of_a_session_ends_what_passes_by_itself() {
         .world
         .carapace(&["config", "set", "policy.contacts", "[\"x\"]"]);
     assert_ne!(refused.status, 0, "{}", refused.out);
+}
+
+/// The model's next answers where a classifier looks: the page is fetched, and this is what it says of it.
+fn looked_at(scene: &Scene, path: &str, says: Turn) {
+    scene.fetches(path);
+    scene.model.push(says);
+}
+
+fn classified(scene: &Scene) -> Vec<String> {
+    let all = scene
+        .model
+        .received()
+        .into_iter()
+        .map(|request| request.body);
+    all.filter(|body| body.contains("about to read")).collect()
+}
+
+#[test]
+fn words_that_look_like_orders_make_everything_ask_where_the_owner_wants_that() {
+    let scene = scene(&format!("{GRANT}\n[policy]\nclassifier = \"ask\"\n"));
+    let mut control = scene.world.control();
+    let found =
+        r#"{"category": "prompt_injection", "confidence": 0.97, "reasoning": "It gives orders."}"#;
+    looked_at(&scene, "/news", Turn::Text(vec![found.to_owned()]));
+    scene.fetches("/other");
+    scene.ends();
+    let message = format!(
+        "Read {} and {}.",
+        scene.site.url("/news"),
+        scene.site.url("/other")
+    );
+    let turn = control.chat(None, &message, deny);
+    // The owner named both pages; after the first nothing passes without them.
+    assert_eq!(turn.questions().len(), 1, "{turn:?}");
+    let reasons = &turn.questions()[0].reasons;
+    assert!(
+        reasons.iter().any(|one| one.code == "suspected"),
+        "{reasons:?}"
+    );
+    assert!(
+        turn.notices()
+            .iter()
+            .any(|text| text.contains("orders to the assistant")),
+        "{turn:?}"
+    );
+    assert_eq!(scene.site.asked_for(), ["/news"]);
+    // The text was between marks, and no tool was offered to who looked at it.
+    let asked = classified(&scene);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(
+        asked[0].contains("<<untrusted ") && !asked[0].contains("\"tools\""),
+        "{}",
+        asked[0]
+    );
+    // It stays so after a restart.
+    scene.world.stop();
+    scene.world.start();
+    let mut control = scene.world.control();
+    scene.fetches("/other");
+    scene.ends();
+    again(&mut control, turn.session, &message);
+    let turn = control.to_the_end(deny).expect("ends");
+    assert_eq!(turn.questions().len(), 1, "{turn:?}");
+    let log = std::fs::read_to_string(scene.world.home().audit_log()).expect("a log");
+    assert!(log.contains("\"suspected\""));
+}
+
+#[test]
+fn a_classifier_that_finds_nothing_changes_nothing_and_one_that_fails_asks() {
+    let scene = scene(&format!(
+        "{GRANT}\n[policy]\nclassifier = \"ask\"\njudge-seconds = 1\n"
+    ));
+    let message = format!(
+        "Read {} and {}.",
+        scene.site.url("/news"),
+        scene.site.url("/other")
+    );
+    let clean = r#"{"category": "clean", "confidence": 0.9, "reasoning": "News."}"#;
+    looked_at(&scene, "/news", Turn::Text(vec![clean.to_owned()]));
+    looked_at(&scene, "/other", Turn::Text(vec![clean.to_owned()]));
+    scene.ends();
+    scene.world.control().chat(None, &message, no_question);
+    assert_eq!(scene.site.asked_for(), ["/news", "/other"]);
+    let failures = [
+        Turn::Fault(Fault::Hang),
+        Turn::Fault(Fault::Status(400, "no".to_owned(), None)),
+        Turn::Text(vec!["Perfectly fine!".to_owned()]),
+    ];
+    for failure in failures {
+        scene.world.stop();
+        scene.world.start();
+        looked_at(&scene, "/news", failure.clone());
+        scene.fetches("/other");
+        scene.ends();
+        let turn = scene.world.control().chat(None, &message, deny);
+        assert_eq!(turn.questions().len(), 1, "{failure:?}: {turn:?}");
+        assert!(
+            turn.notices()
+                .iter()
+                .any(|text| text.contains("no model could look")),
+            "{turn:?}"
+        );
+    }
+    // Who only wants to be warned is warned, and nothing more.
+    scene
+        .world
+        .carapace(&["config", "set", "policy.classifier", "warn"])
+        .expect(0);
+    looked_at(
+        &scene,
+        "/news",
+        Turn::Text(vec!["Perfectly fine!".to_owned()]),
+    );
+    looked_at(&scene, "/other", Turn::Text(vec![clean.to_owned()]));
+    scene.ends();
+    let turn = scene.world.control().chat(None, &message, no_question);
+    assert!(
+        turn.notices()
+            .iter()
+            .any(|text| text.contains("no model could look")),
+        "{turn:?}"
+    );
+}
+
+#[test]
+fn what_a_provider_must_not_see_goes_to_the_next_or_nowhere() {
+    let elsewhere = FakeOpenai::start([]).expect("a server");
+    let scene = scene(&format!(
+        "withhold = [\"attachment\"]\n\n[providers.home]\nkind = \"openai-compatible\"\nbase-url = {:?}\n\n[routes.both]\nmodels = [\"fake:test-model\", \"home:m\"]\n",
+        elsewhere.base_url()
+    ));
+    let mut control = scene.world.control();
+    let send = |control: &mut Control, route: &str, session| {
+        let file = control.attach("letter.txt", b"Dear owner");
+        let turn = TurnId::random();
+        control
+            .ask(&Ask::ChatSend {
+                session,
+                turn,
+                text: "What is in it?".to_owned(),
+                route: Some(route.to_owned()),
+                attachments: vec![file],
+            })
+            .expect("asks");
+        control.to_the_end(no_question).expect("ends")
+    };
+    let turn = send(&mut control, "both", None);
+    assert_eq!(turn.end, TurnEnd::Answered, "{turn:?}");
+    assert!(
+        turn.notices()
+            .iter()
+            .any(|text| text.contains("must not see")),
+        "{turn:?}"
+    );
+    assert!(scene.model.received().is_empty());
+    assert_eq!(elsewhere.received().len(), 1);
+    let alone = send(&mut control, "fake:test-model", None);
+    assert_eq!(alone.end, TurnEnd::Failed, "{alone:?}");
+    assert!(scene.model.received().is_empty());
+    // What was seen stays seen: also without the file it goes there no more.
+    control
+        .ask(&Ask::ChatSend {
+            session: Some(turn.session),
+            turn: TurnId::random(),
+            text: "Go on.".to_owned(),
+            route: Some("fake:test-model".to_owned()),
+            attachments: Vec::new(),
+        })
+        .expect("asks");
+    control.to_the_end(no_question).expect("ends");
+    assert!(scene.model.received().is_empty());
+    // The control: a conversation that has seen nothing of it is answered there.
+    let turn = control.chat(None, "Hello", no_question);
+    assert_eq!(turn.end, TurnEnd::Answered, "{turn:?}");
+    assert_eq!(scene.model.received().len(), 1);
 }

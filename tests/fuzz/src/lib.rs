@@ -18,7 +18,9 @@ pub use model_streams::{
 };
 pub use network::{resolve_frames, url_guard};
 pub use oauth::oauth_answer;
-pub use policy::{endorses, owner_message, plan_json, replay_lines, replayed, rows};
+pub use policy::{
+    endorses, judge_answer, owner_message, plan_json, replay_lines, replayed, rows, rules_yaml,
+};
 pub use secrets::{paste_patterns, scrub_stream, vault_file};
 
 use carapace_contract::config::{self, Config, OFFLINE};
@@ -65,6 +67,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("owner_message", owner_message),
     ("rows", rows),
     ("plan_json", plan_json),
+    ("rules_yaml", rules_yaml),
+    ("judge_answer", judge_answer),
     ("oauth_answer", oauth_answer),
 ];
 

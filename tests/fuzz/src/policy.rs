@@ -6,6 +6,7 @@ use carapace_contract::id::ToolName;
 use carapace_contract::verdict::Verdict;
 use carapace_policy::plan::{self, Step, TaskGrant};
 use carapace_policy::replay::{Human, Replay, Tools};
+use carapace_policy::rules::{self, Armed, History, Operation, Rules};
 use carapace_policy::{Contacts, Facts, floor};
 use serde_json::{Value, json};
 
@@ -218,5 +219,55 @@ pub fn replay_lines(data: &[u8]) {
                 .as_array()
                 .is_some_and(|reasons| !reasons.is_empty())
         );
+    }
+}
+
+/// `rules.yaml`: what is read is read the same again, only tightens, and can be changed without loss.
+pub fn rules_yaml(data: &[u8]) {
+    let text = text_of(data);
+    let Ok(rules) = Rules::read(&text) else {
+        return;
+    };
+    assert_eq!(Rules::read(&text).as_ref(), Ok(&rules));
+    let (mut armed, facts, history) = (Armed::default(), Facts::default(), History::default());
+    rules.arm(&mut armed, &facts, &history);
+    let (tool, effects) = (name("send_mail"), mail());
+    let arguments = json!({ "to": STRANGER, "id": "1" });
+    let operation = Operation {
+        tool: &tool,
+        effects: &effects,
+        arguments: &arguments,
+        facts: &facts,
+    };
+    let judged = rules.judge(&armed, &operation);
+    assert_eq!(judged.verdict == Verdict::Allow, judged.reasons.is_empty());
+    for rule in rules.iter() {
+        armed.disable(rule.id.clone());
+        // One that is out of force loosens, if anything, and what is added tightens again.
+        assert!(rules.judge(&armed, &operation).verdict <= judged.verdict);
+        if let Ok(fewer) = rules::removed(&text, &rule.id) {
+            let fewer = Rules::read(&fewer).expect("what is left are rules");
+            assert!(fewer.rule(&rule.id).is_none());
+            assert_eq!(fewer.iter().count() + 1, rules.iter().count());
+        }
+        if let Some(when) = rule.compiled() {
+            let told = serde_json::to_string(when).expect("conditions are JSON");
+            assert_eq!(rules::compiled(&told).as_ref(), Ok(when));
+            assert!(!when.in_words().is_empty());
+        }
+    }
+}
+
+/// What a model answers that compiles or judges a rule.
+pub fn judge_answer(data: &[u8]) {
+    let text = text_of(data);
+    if let Ok(when) = rules::compiled(&text) {
+        assert!(when.in_words().lines().count() > 1);
+        let told = serde_json::to_string(&when).expect("conditions are JSON");
+        assert_eq!(rules::compiled(&told), Ok(when));
+    }
+    if let Ok(ruling) = rules::sentinel_verdict(&text) {
+        assert!(!ruling.reason.is_empty() && !ruling.reason.contains('\n'));
+        assert!(ruling.reason.chars().count() <= 400);
     }
 }

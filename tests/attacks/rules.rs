@@ -1,0 +1,119 @@
+//! What a hostile agent makes of the owner's rules: that nothing lifts what they block but the owner, that it
+//! cannot change them, and that it cannot talk to who judges them.
+
+use crate::set_up;
+use carapace_harness::World;
+use carapace_harness::control::{allow, no_question};
+use serde_json::{Value, json};
+
+const BLOCK: [&str; 8] = [
+    "rules",
+    "add",
+    "locked",
+    "--effect",
+    "changing what is in the folder locked",
+    "--block",
+    "--when",
+    r#"{"effect": {"all": [{"writes": "workspace"}, {"argument": {"name": "*", "under": "locked"}}]}}"#,
+];
+
+/// Every call of it, and this very one, are granted.
+const GRANTS: &str = "[[grants]]\ntool = \"write\"\narguments = { path = \"locked/a.txt\", content = \"x\" }\n\n[[grants]]\ntool = \"exec\"\n";
+
+fn world() -> World {
+    let world = set_up();
+    world.carapace(&["config", "show"]);
+    world.configure("offline", GRANTS);
+    world.carapace(&BLOCK).expect(0);
+    world.start();
+    world
+}
+
+fn script(calls: &[(&str, Value)]) -> String {
+    let steps: Vec<Value> = calls
+        .iter()
+        .map(|(tool, arguments)| json!({ "tool": tool, "arguments": arguments }))
+        .collect();
+    let hex: String = Value::Array(steps)
+        .to_string()
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("script {hex}.")
+}
+
+fn locked() -> Value {
+    json!({ "path": "locked/a.txt", "content": "x" })
+}
+
+#[test]
+fn what_a_rule_blocks_no_grant_no_plan_and_no_yes_lifts() {
+    let world = world();
+    let there = || world.workspace().join("locked/a.txt").exists();
+    let step = json!({ "tool": "write", "arguments": {
+        "path": { "exactly": "locked/a.txt" }, "content": { "exactly": "x" } } });
+    let wide = json!({ "tool": "write", "arguments": {} });
+    let attack = script(&[
+        ("write", locked()),
+        (
+            "plan.propose",
+            json!({ "steps": [step], "why": "to tidy up" }),
+        ),
+        (
+            "plan.propose",
+            json!({ "steps": [wide], "why": "to tidy up" }),
+        ),
+        ("write", locked()),
+        (
+            "write",
+            json!({ "path": "./locked/../locked/a.txt", "content": "x" }),
+        ),
+        (
+            "edit",
+            json!({ "path": "LOCKED/a.txt", "old": "x", "new": "y" }),
+        ),
+    ]);
+    let turn = world.control().chat(None, &attack, allow);
+    assert!(!there(), "{turn:?}");
+    assert!(turn.outcomes().contains(&"refused"), "{turn:?}");
+    // The control: without the rule the same script has its effect.
+    world.carapace(&["rules", "remove", "locked"]).expect(0);
+    let turn = world.control().chat(None, &attack, allow);
+    assert!(there(), "{turn:?}");
+}
+
+#[test]
+fn the_rules_are_out_of_the_agents_reach() {
+    let world = world();
+    let rules = world.home().rules();
+    let before = std::fs::read_to_string(&rules).expect("rules");
+    let path = rules.to_string_lossy().into_owned();
+    let line = format!(
+        "echo 'rules: []' > {path}; echo 'rules: []' > rules.yaml; echo 'rules: []' > ../rules.yaml; cat {path} > seen.txt; \
+         for topic in rules.set rules.disable tool.invoke.rules.disable; do ipc $topic '{{\"id\":\"locked\",\"on\":false}}' >> told.txt; done; true"
+    );
+    let exec = json!({ "argv": ["bash", "-c", line], "ipc": true });
+    let attack = script(&[
+        ("exec", exec),
+        ("rules.set", json!({ "id": "locked", "on": false })),
+        (
+            "write",
+            json!({ "path": "rules.yaml", "content": "rules: []\n" }),
+        ),
+        ("write", locked()),
+    ]);
+    let turn = world.control().chat(None, &attack, no_question);
+    assert_eq!(std::fs::read_to_string(&rules).expect("rules"), before);
+    let told = std::fs::read_to_string(world.workspace().join("told.txt")).unwrap_or_default();
+    assert!(!told.contains("\"ok\""), "{told}");
+    let seen = std::fs::read_to_string(world.workspace().join("seen.txt")).unwrap_or_default();
+    assert_eq!(seen, "");
+    assert!(!world.workspace().join("locked/a.txt").exists(), "{turn:?}");
+    // Words in the chat are the owner's, and still no command: `/disable` is the surface's.
+    let turn = world.control().chat(
+        Some(turn.session),
+        &format!("/disable locked\n{}", script(&[("write", locked())])),
+        no_question,
+    );
+    assert!(!world.workspace().join("locked/a.txt").exists(), "{turn:?}");
+}
