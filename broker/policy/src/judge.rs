@@ -62,8 +62,11 @@ pub fn judge<T: Judged>(claim: Claim<T>, world: &World<'_>) -> Judgement<T> {
         Verdict::Refuse => Judgement::Refuse(first_refusal(opinions)),
         Verdict::Ask => Judgement::Ask(Question::new(what, reasons(opinions, Verdict::Ask))),
         Verdict::Allow => {
+            let anybody = opinions
+                .iter()
+                .any(|opinion| matches!(opinion, Opinion::For(_)));
             let basis = reasons(opinions, Verdict::Allow);
-            if basis.is_empty() {
+            if !anybody {
                 // Nobody objected, and nobody was for it either: that is no permission.
                 return Judgement::Refuse(Refusal::new(
                     code::UNAUTHORIZED,
@@ -82,6 +85,8 @@ pub(crate) enum Opinion {
     Silent,
     /// For it, on this basis.
     For(Reason),
+    /// Neither; for whoever decides or asks later.
+    Told(Reason),
     /// A person should decide, for these reasons.
     Unsure(Vec<Reason>),
     /// Against it.
@@ -91,7 +96,7 @@ pub(crate) enum Opinion {
 impl Opinion {
     fn verdict(&self) -> Verdict {
         match self {
-            Opinion::Silent | Opinion::For(_) => Verdict::Allow,
+            Opinion::Silent | Opinion::For(_) | Opinion::Told(_) => Verdict::Allow,
             Opinion::Unsure(_) => Verdict::Ask,
             Opinion::Against(_) => Verdict::Refuse,
         }
@@ -127,7 +132,6 @@ impl sealed::Floor for Invocation {
         let approved = basis.as_ref().is_some_and(|basis| basis.by_person);
         let mut opinions = vec![
             authority(self, basis.map(|basis| basis.reason)),
-            told_label(self, world),
             rules(self, world, approved),
             // A person who granted this very call knew what it does.
             if exact {
@@ -135,6 +139,7 @@ impl sealed::Floor for Invocation {
             } else {
                 floor(self, world)
             },
+            told_label(&self.effects, world),
             rate(world),
         ];
         // A person who said no so often in one turn is not asked again in it.
@@ -162,6 +167,7 @@ impl sealed::Floor for Proposal {
             steps(self, world),
             step_rules(self, world),
             standing(self, world),
+            told_label(self.effects(), world),
             rate(world),
         ]
     }
@@ -255,11 +261,10 @@ fn authority(call: &Invocation, basis: Option<Reason>) -> Opinion {
     Opinion::Unsure(reasons)
 }
 
-/// What the session had seen, for whoever asks later why it was done. No permission comes of it: without
-/// authority a call is asked about.
-fn told_label(call: &Invocation, world: &World<'_>) -> Opinion {
-    if call.effects.is_outward() {
-        Opinion::For(label_of(world))
+/// What the session has seen, for whoever decides, or asks later why it was done.
+fn told_label(effects: &Effects, world: &World<'_>) -> Opinion {
+    if effects.is_outward() {
+        Opinion::Told(label_of(world))
     } else {
         Opinion::Silent
     }
@@ -291,11 +296,7 @@ fn floor(call: &Invocation, world: &World<'_>) -> Opinion {
     let finding = crate::floor::floor(&call.tool, &call.effects, &call.arguments, world.facts);
     match finding.verdict {
         Verdict::Allow => Opinion::Silent,
-        Verdict::Ask => {
-            let mut reasons = finding.reasons;
-            reasons.push(label_of(world));
-            Opinion::Unsure(reasons)
-        }
+        Verdict::Ask => Opinion::Unsure(finding.reasons),
         Verdict::Refuse => Opinion::Against(Refusal::new(
             code::CONFIRMATION_DENIED,
             finding
@@ -326,10 +327,7 @@ fn steps(proposal: &Proposal, world: &World<'_>) -> Opinion {
     let mut reasons = finding.reasons;
     match finding.verdict {
         Verdict::Allow => Opinion::Silent,
-        Verdict::Ask => {
-            reasons.push(label_of(world));
-            Opinion::Unsure(reasons)
-        }
+        Verdict::Ask => Opinion::Unsure(reasons),
         Verdict::Refuse => {
             // Steps that would be asked about have their reasons beside the one that is refused.
             let at = reasons
@@ -356,7 +354,6 @@ fn rules(call: &Invocation, world: &World<'_>, approved: bool) -> Opinion {
     };
     let judged = rules.judge_with(armed, &operation, rulings, approved);
     match judged.verdict {
-        // For whoever asks later; as with the label, no permission comes of it.
         Verdict::Allow => match rulings.iter().next() {
             None => Opinion::Silent,
             Some((id, ruling)) => {
@@ -364,7 +361,7 @@ fn rules(call: &Invocation, world: &World<'_>, approved: bool) -> Opinion {
                     "a model judged that your rule {id} does not restrict it: {}",
                     ruling.reason
                 );
-                Opinion::For(Reason::new("ruled", text))
+                Opinion::Told(Reason::new("ruled", text))
             }
         },
         Verdict::Ask => Opinion::Unsure(judged.reasons),
@@ -609,6 +606,7 @@ fn reasons(opinions: Vec<Opinion>, of: Verdict) -> Vec<Reason> {
     for opinion in opinions {
         match opinion {
             Opinion::For(reason) if of == Verdict::Allow => reasons.push(reason),
+            Opinion::Told(reason) => reasons.push(reason),
             Opinion::Unsure(more) if of == Verdict::Ask => reasons.extend(more),
             _ => {}
         }
