@@ -27,6 +27,9 @@ const CONNECTIONS: usize = 64;
 /// Bytes of a note to the agent.
 const NOTE: usize = 1000;
 
+/// Characters of a message that a story quotes.
+const QUOTED: usize = 300;
+
 /// Takes over the listener and serves until the broker ends.
 pub(crate) fn listen(broker: Rc<Broker>, listener: OwnedFd) -> io::Result<()> {
     let listener = std::os::unix::net::UnixListener::from(listener);
@@ -413,12 +416,19 @@ impl Connection {
                 }
             }
             Ask::Why { effect } => {
-                let lines = broker.store.story(effect).await.map_err(stored)?;
+                let mut lines = broker.store.story(effect).await.map_err(stored)?;
                 if lines.is_empty() {
                     return Err((
                         "no-such-effect",
                         format!("nothing is on record about {effect}"),
                     ));
+                }
+                if let Some(turn) = broker.store.cause(effect).await.map_err(stored)? {
+                    let words: String = crate::card::visible(&turn.text)
+                        .chars()
+                        .take(QUOTED)
+                        .collect();
+                    lines.insert(0, (turn.created, 0, format!("you wrote: {words}")));
                 }
                 Tell::Story { effect, lines }
             }
@@ -717,6 +727,16 @@ async fn status(broker: &Broker) -> Result<Tell, Refused> {
     Ok(Tell::Status {
         route: broker.config.model.route.clone(),
         workers,
+        labels: broker
+            .live
+            .borrow()
+            .iter()
+            .filter(|(_, live)| live.loaded.get())
+            .map(|(session, live)| {
+                let facts = live.facts.borrow();
+                (*session, facts.label().clone(), facts.exposure().level())
+            })
+            .collect(),
         turns: counts.turns,
         questions: counts.questions,
         unknown: counts.unknown,

@@ -5,13 +5,14 @@
 //! Each request is judged, paid for, recorded and sent like one of the assistant's.
 
 use crate::answer::{self, Ask, Asked};
-use crate::broker::{Broker, Live};
+use crate::broker::{Broker, Live, now_ms};
 use crate::route;
 use crate::turn::Turn;
 use carapace_contract::config::{JUDGE_OFF, JUDGE_SESSION, OFFLINE};
 use carapace_contract::id::{CallId, Digest, EffectId, SessionId, WorkerId};
 use carapace_contract::model::{Answer, Completion, Message, Role};
 use carapace_contract::tool::Invocation;
+use carapace_contract::verdict::Verdict;
 use carapace_policy::rules::{
     Operation, Prompt, Rule, RuleId, Ruling, Rulings, When, compile_prompt, compiled,
     sentinel_prompt, sentinel_verdict, sentinel_view,
@@ -77,6 +78,10 @@ fn open_rules(asked: &Asked, call: &Invocation) -> Vec<Open> {
         facts: &facts,
     };
     let judged = rules.judge(&state.armed, &operation);
+    if judged.verdict == Verdict::Refuse {
+        // Nothing that a model says lifts that.
+        return Vec::new();
+    }
     judged
         .uncompiled
         .iter()
@@ -107,6 +112,8 @@ async fn ruling(asked: &Asked, key: Digest, prompt: Prompt) -> Option<Ruling> {
     if let Some(ruling) = kept.borrow().get(&key) {
         return Some(ruling.clone());
     }
+    // Each is paid for: a flood of calls that are refused is one of questions to a model.
+    asked.live.bucket.borrow_mut().take(now_ms()).ok()?;
     let seconds = asked.broker.config.policy.judge_seconds;
     let answer = match route_of(asked) {
         Some(route) => ask(asked, &route, prompt, RULING, seconds).await,

@@ -481,6 +481,9 @@ pub enum Tell {
         route: String,
         /// Live sessions with a worker: (session, worker, phase).
         workers: Vec<(SessionId, String, String)>,
+        /// What those sessions have seen, and how much, as a number.
+        #[serde(default)]
+        labels: Vec<(SessionId, Label, u32)>,
         /// Turns that wait or run.
         turns: u64,
         /// Open questions.
@@ -613,7 +616,8 @@ pub enum Tell {
         /// What became possible first.
         rows: Vec<ChangeRow>,
     },
-    /// The story of one effect, in order: (seconds since 1970, audit sequence number, words).
+    /// The story of one effect, in order: (seconds since 1970, audit sequence number, words). What is in no
+    /// record, such as the message that it was done for, has the number 0.
     Story {
         /// The effect.
         effect: EffectId,

@@ -144,9 +144,7 @@ pub(crate) async fn attempt(
     let spending = spend::of(permit.what());
     asked.turn.reserve(reserved, ask.bytes);
     broker.ledger.borrow_mut().reserve(spending.clone());
-    if let Err(error) = broker.store.reserve(spending, model.clone()).await {
-        return Err(Failed::here(desk::store_word(&error)));
-    }
+    let reserving = broker.store.reserve(spending, model.clone());
     // A secret that lives elsewhere is fetched, and a login that ends is renewed, only for a call that may be made.
     if let Some(secret) = &secret
         && let Err(message) = own::make_ready(broker, secret).await
@@ -169,11 +167,20 @@ pub(crate) async fn attempt(
         return Err(failed);
     }
     broker.mark_activity();
-    let recorded = broker
-        .store
-        .record(permit)
-        .await
-        .map_err(|error| Failed::here(desk::store_word(&error)))?;
+    // Two waits at once, and both are over before anything is sent.
+    let (kept, recorded) = tokio::join!(reserving, broker.store.record(permit));
+    let recorded = recorded.map_err(|error| Failed::here(desk::store_word(&error)))?;
+    if let Err(error) = kept {
+        let word = desk::store_word(&error);
+        let said = json!({ "error": word });
+        let ended = broker
+            .store
+            .finish(effect, true, EffectState::Failed, Some(said));
+        ended
+            .await
+            .map_err(|error| Failed::here(desk::store_word(&error)))?;
+        return Err(Failed::here(word));
+    }
 
     let sent = outbound.body.len() as u64;
     let exchange = exchange(asked, candidate, &recorded, outbound).await;

@@ -233,6 +233,18 @@ impl Store {
             .map_err(|error| StoreError::Unreadable(error.to_string()))
     }
 
+    /// The turn that an effect was asked for in; `None` for one of the broker's own.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn cause(&self, effect: EffectId) -> Result<Option<TurnRow>, StoreError> {
+        let work = move |db: &rusqlite::Connection| match effects::turn_of(db, effect)? {
+            Some(turn) => turns::find(db, turn),
+            None => Ok(None),
+        };
+        Ok(self.inner.db.call(work).await?)
+    }
+
     // ---- sessions and turns
 
     /// Takes a person's message into the inbox: the session, if it is new, the turn, and the message

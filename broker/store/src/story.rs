@@ -86,10 +86,11 @@ fn words(record: &Record) -> String {
         }
         "asked" => {
             format!(
-                "a person was asked about {} ({}): {}",
+                "a person was asked about {} ({}): {}; the answer is bound to {}",
                 field("what"),
                 field("question"),
-                reasons(&body["reasons"])
+                reasons(&body["reasons"]),
+                field("digest")
             )
         }
         "answered" => {

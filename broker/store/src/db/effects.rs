@@ -128,6 +128,14 @@ pub(crate) fn finish(
     Ok(())
 }
 
+pub(crate) fn turn_of(db: &Connection, effect: EffectId) -> Result<Option<TurnId>, DbError> {
+    let turn: Option<String> = db
+        .prepare_cached("SELECT turn FROM effects WHERE effect = ?1")?
+        .query_row([effect.to_string()], |row| row.get(0))
+        .optional()?;
+    turn.map(|turn| stored("turn", &turn)).transpose()
+}
+
 pub(crate) fn lookup(
     db: &Connection,
     turn: TurnId,

@@ -206,6 +206,7 @@ fn broker_part(tell: &Tell, out: &mut String) {
     let Tell::Status {
         route,
         workers,
+        labels,
         turns,
         questions,
         unknown,
@@ -252,7 +253,18 @@ fn broker_part(tell: &Tell, out: &mut String) {
         workers.len()
     );
     for (session, worker, phase) in workers {
-        let _ = writeln!(out, "  {session}  {}  {}", line(worker), line(phase));
+        let label = labels
+            .iter()
+            .find(|(labelled, _, _)| labelled == session)
+            .map(|(_, label, exposure)| format!("  {label}, exposure {exposure}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  {session}  {}  {}{}",
+            line(worker),
+            line(phase),
+            line(&label)
+        );
     }
     let _ = writeln!(
         out,

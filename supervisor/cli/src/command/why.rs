@@ -62,7 +62,11 @@ pub(crate) fn show(context: &Context, id: &str) -> Result<(), Failure> {
         return Ok(());
     }
     for (at, record, words) in lines {
-        let prefix = format!("{}  #{record:<6} ", time::clock(*at));
+        let number = match record {
+            0 => String::new(),
+            number => format!("#{number}"),
+        };
+        let prefix = format!("{}  {number:<7} ", time::clock(*at));
         screen::print(&screen::wrapped(
             &prefix,
             words,

@@ -245,6 +245,7 @@ fn greet(world: &World) {
     broker.tell(Tell::Status {
         route: "local:m".to_owned(),
         workers: Vec::new(),
+        labels: Vec::new(),
         turns: 0,
         questions: 0,
         unknown: 0,

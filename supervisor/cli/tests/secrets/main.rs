@@ -940,6 +940,7 @@ fn status() -> Tell {
     Tell::Status {
         route: "anthropic:big-1".to_owned(),
         workers: Vec::new(),
+        labels: Vec::new(),
         turns: 0,
         questions: 0,
         unknown: 0,
