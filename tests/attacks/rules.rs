@@ -3,7 +3,8 @@
 
 use crate::set_up;
 use carapace_harness::World;
-use carapace_harness::control::{allow, no_question};
+use carapace_harness::control::{allow, deny, no_question};
+use carapace_harness::fake_openai::{FakeOpenai, Turn};
 use serde_json::{Value, json};
 
 const BLOCK: [&str; 8] = [
@@ -116,4 +117,47 @@ fn the_rules_are_out_of_the_agents_reach() {
         no_question,
     );
     assert!(!world.workspace().join("locked/a.txt").exists(), "{turn:?}");
+}
+
+#[test]
+fn a_flood_of_calls_is_no_flood_of_questions_to_the_judge() {
+    const MOST: usize = 6;
+    let refuse = r#"{"verdict": "refuse", "reason": "No."}"#.to_owned();
+    let model = FakeOpenai::start(vec![Turn::Text(vec![refuse]); 100]).expect("a server");
+    let world = set_up();
+    world.carapace(&["config", "show"]);
+    world.configure(
+        "fake:m",
+        &format!(
+            "[providers.fake]\nkind = \"openai-compatible\"\nbase-url = {:?}\n",
+            model.base_url()
+        ),
+    );
+    let path = world.home().config();
+    let text = std::fs::read_to_string(&path).expect("reads");
+    let slow = text.replace(
+        "calls-per-minute = 120",
+        &format!("calls-per-minute = {MOST}"),
+    );
+    assert_ne!(slow, text);
+    std::fs::write(&path, slow).expect("writes");
+    world
+        .carapace(&["rules", "add", "odd", "--effect", "anything odd", "--block"])
+        .expect(0);
+    world.start();
+    let calls: Vec<(&str, Value)> = (0..60)
+        .map(|at| {
+            (
+                "write",
+                json!({ "path": format!("{at}.txt"), "content": "x" }),
+            )
+        })
+        .collect();
+    let turn = world.control().chat(None, &script(&calls), deny);
+    let asked = model.received().len();
+    assert!((1..=MOST + 1).contains(&asked), "{asked} {turn:?}");
+    assert_eq!(
+        std::fs::read_dir(world.workspace()).map_or(0, Iterator::count),
+        0
+    );
 }

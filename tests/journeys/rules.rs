@@ -201,7 +201,19 @@ fn a_rule_that_wants_a_yes_asks_and_says_which_it_is() {
         .expect("the file that was written");
     let why = scene.world.carapace(&["why", newest]).expect(0).out;
     assert!(
-        why.contains("ask-before-notes") && why.contains("answered question"),
+        [
+            "you wrote: Go on.",
+            "ask-before-notes",
+            "bound to",
+            "answered question",
+            "label is"
+        ]
+        .iter()
+        .all(|link| why
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .contains(link)),
         "{why}"
     );
 }
