@@ -284,7 +284,7 @@ async fn serve(launch: OwnedFd, listener: OwnedFd, made: Made) -> Result<(), Boo
     tokio::task::spawn_local(open_with_keyring(Rc::clone(&broker)));
     control::listen(Rc::clone(&broker), listener).map_err(BootError::Runtime)?;
     for row in opened.unfinished {
-        turn::resume(&broker, row);
+        turn::resume(&broker, row.turn, row.session, row.group, row.text);
     }
     broker.launcher.ready();
     tokio::task::spawn_local(keep_anchored(Rc::clone(&broker)));

@@ -607,7 +607,14 @@ impl Connection {
         }
         let accepted = broker
             .store
-            .accept_with(id, session, GroupId::owner(), text, described, route)
+            .accept_with(
+                id,
+                session,
+                GroupId::owner(),
+                text.clone(),
+                described,
+                route,
+            )
             .await
             .map_err(stored)?;
         self.uploads.whole.clear();
@@ -619,13 +626,8 @@ impl Connection {
                         group: GroupId::owner(),
                     });
                 }
-                let row = broker.store.turn(id).await.map_err(stored)?;
-                let row = row.ok_or((
-                    "lost",
-                    "the message was accepted and cannot be found".to_owned(),
-                ))?;
                 if !broker.turns.borrow().contains_key(&id) {
-                    turn::resume(&broker, row);
+                    turn::resume(&broker, id, session, GroupId::owner(), text);
                 }
                 session
             }
@@ -634,7 +636,7 @@ impl Connection {
                 if let Some(row) = row.filter(|row| row.state != TurnState::Ended)
                     && !broker.turns.borrow().contains_key(&id)
                 {
-                    turn::resume(&broker, row);
+                    turn::resume(&broker, row.turn, row.session, row.group, row.text);
                 }
                 session
             }

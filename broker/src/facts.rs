@@ -53,8 +53,8 @@ pub(crate) async fn load(
     }
     let policy = &broker.config.policy;
     let contacts = Contacts::of(policy.contacts.iter().map(String::as_str));
-    let seen = broker.store.seen(session).await?;
-    let transcript = broker.store.transcript(session).await?;
+    let (seen, transcript) =
+        tokio::try_join!(broker.store.seen(session), broker.store.transcript(session))?;
     // Somebody else was faster, and the session may have moved on.
     if live.loaded.replace(true) {
         return Ok(());

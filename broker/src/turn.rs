@@ -15,7 +15,7 @@ use carapace_ipc_proto::launch::Failure;
 use carapace_ipc_proto::words::{Cancel, Part, Word};
 use carapace_policy::Budget;
 use carapace_providers::offline::{DoneCall, Outcome};
-use carapace_store::{Note, TurnRow};
+use carapace_store::Note;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -106,14 +106,20 @@ pub(crate) struct Turn {
 }
 
 /// Starts a turn that was just accepted, or goes on with one that a restart cut off.
-pub(crate) fn resume(broker: &Rc<Broker>, row: TurnRow) -> Rc<Turn> {
+pub(crate) fn resume(
+    broker: &Rc<Broker>,
+    id: TurnId,
+    session: SessionId,
+    group: GroupId,
+    text: String,
+) -> Rc<Turn> {
     let (news, inbox) = mpsc::unbounded_channel();
     let limits = &broker.config.limits;
     let turn = Rc::new(Turn {
-        id: row.turn,
-        session: row.session,
-        group: row.group,
-        text: row.text,
+        id,
+        session,
+        group,
+        text,
         channel: "console".to_owned(),
         route: RefCell::new(broker.config.model.route.clone()),
         limits: Budget {
@@ -161,7 +167,12 @@ async fn run(
     let broken = |what: &str| (TurnEnd::Failed, what.to_owned());
     let mut spent = 0;
     let mut lost = 0;
-    match broker.store.route(turn.session).await {
+    // What does not depend on each other is waited for at once.
+    let (route, begun) = tokio::join!(
+        broker.store.route(turn.session),
+        crate::facts::begin(broker, live, turn)
+    );
+    match route {
         Ok(None) => {}
         Ok(Some(route)) => *turn.route.borrow_mut() = route,
         Err(error) => {
@@ -169,7 +180,7 @@ async fn run(
             return broken("the turn cannot be read from the record");
         }
     }
-    if let Err(error) = crate::facts::begin(broker, live, turn).await {
+    if let Err(error) = begun {
         crate::clean::log!("the label of a session was not read: {error}");
         return broken("what this session has seen cannot be read from the record");
     }
@@ -179,7 +190,9 @@ async fn run(
         ));
     }
     loop {
-        match broker.store.start_turn(turn.id).await {
+        let (started, word) =
+            tokio::join!(broker.store.start_turn(turn.id), turn_word(broker, turn));
+        match started {
             Ok(Some(attempt)) if attempt <= STARTS && lost < ATTEMPTS => {
                 turn.first_attempt.set(attempt == 1)
             }
@@ -197,6 +210,10 @@ async fn run(
         if turn.is_cancelled() {
             return (TurnEnd::Cancelled, String::new());
         }
+        let word = match word {
+            Ok(word) => word,
+            Err(what) => return (TurnEnd::Failed, what),
+        };
         turn.begin_attempt();
         let current = live.mind.borrow().clone();
         let mind = match current {
@@ -213,7 +230,7 @@ async fn run(
                 }
             },
         };
-        match attempt(broker, turn, &mind, &mut inbox, &mut spent).await {
+        match attempt(broker, turn, &mind, word, &mut inbox, &mut spent).await {
             Attempt::Ended(end, text) => return (end, text),
             Attempt::Lost(Gone::Violation(what)) => {
                 return (
@@ -240,13 +257,10 @@ async fn attempt(
     broker: &Rc<Broker>,
     turn: &Rc<Turn>,
     mind: &Rc<Mind>,
+    word: Word,
     inbox: &mut mpsc::UnboundedReceiver<News>,
     spent: &mut u64,
 ) -> Attempt {
-    let word = match turn_word(broker, turn).await {
-        Ok(word) => word,
-        Err(what) => return Attempt::Ended(TurnEnd::Failed, what),
-    };
     mind.wire.say(word).await;
     let mut cancel = turn.cancelled();
     let mut told_to_stop: Option<(tokio::time::Instant, TurnEnd)> = None;

@@ -152,6 +152,10 @@ async fn newest(asked: &Asked) -> Result<Option<(u32, KnownEffect)>, ErrorWord> 
 
 /// What became of this call before.
 async fn known(asked: &Asked) -> Result<Known, ErrorWord> {
+    // A name that this turn has not used before, in its first attempt, is in no record.
+    if asked.turn.is_new_name(asked) {
+        return Ok(Known::New(0));
+    }
     let Some((number, known)) = newest(asked).await? else {
         return Ok(Known::New(0));
     };
