@@ -58,6 +58,7 @@ fn session<'a>(messages: impl IntoIterator<Item = &'a str>) -> Facts {
         identifies: vec![Identifies {
             name: "subject".to_owned(),
             value: "id".to_owned(),
+            holds_for: Vec::new(),
         }],
         ..Effects::default()
     };

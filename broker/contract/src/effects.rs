@@ -71,6 +71,10 @@ pub struct Identifies {
     pub name: String,
     /// The field that other tools take: `id`, `email`.
     pub value: String,
+    /// For which arguments an id of these rows holds: names of arguments (`file_id`), or words for
+    /// kinds of things (`file`). Where it is empty, the names of the fields and of the tool tell the kind.
+    #[serde(default, rename = "for", skip_serializing_if = "Vec::is_empty")]
+    pub holds_for: Vec<String>,
 }
 
 /// The declared effects of one tool. Arguments are named by their key at the top level. Whatever is not

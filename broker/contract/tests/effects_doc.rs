@@ -74,6 +74,7 @@ fn full() -> Value {
         identifies: vec![Identifies {
             name: "title".to_owned(),
             value: "id".to_owned(),
+            holds_for: arguments(),
         }],
         undo: Undo::Impossible,
         idempotent: true,

@@ -1,5 +1,10 @@
 //! What a person asked for: the words of each act, and whether a message asks for it. Only the form of
 //! a message is looked at; what is not recognised is not asked for, and then a question is asked.
+//!
+//! - A condition or a question in another clause leaves a wish a wish: "is it free? If so, book it".
+//! - What is to be told to the writer is not to be sent ("tell me"); what is to be done for them is to be done
+//!   ("book me a room").
+//! - "Let Dana know" asks to write to her.
 
 use carapace_contract::effects::{Act, Effects};
 use carapace_contract::id::ToolName;
@@ -271,6 +276,9 @@ const NOT: [&str; 14] = [
 /// After these it is a question whether something is done.
 const WHETHER: [&str; 5] = ["whether", "if", "ob", "si", "falls"];
 
+/// In how many words after "let" it says "know".
+const LET: usize = 6;
+
 /// The one who writes, as the one who is to be told.
 const ME: [&str; 8] = ["me", "us", "mir", "uns", "moi", "nous", "nos", "myself"];
 
@@ -293,6 +301,24 @@ const WORK: [&str; 13] = [
     "to-dos",
     "care",
 ];
+
+/// True for a word of an act.
+pub(crate) fn is_word(word: &str) -> bool {
+    ALL.into_iter().any(|act| words(act).contains(&word))
+}
+
+/// True for a word that is more often a thing than an act.
+pub(crate) fn is_thing(word: &str) -> bool {
+    THINGS.contains(&word)
+}
+
+/// True where a word that may be an act is one after this word, or at the beginning.
+pub(crate) fn begins(before: Option<&str>) -> bool {
+    before.is_none_or(|before| {
+        before.ends_with(['.', ',', ';', ':', '!', '?', '('])
+            || BEFORE_AN_ACT.contains(&before.to_lowercase().as_str())
+    })
+}
 
 /// The acts of a tool: as declared, else those whose words are in its name.
 pub(crate) fn acts_of(tool: &ToolName, effects: &Effects) -> Vec<Act> {
@@ -340,16 +366,24 @@ impl Words {
                 word.clear();
             }
         };
-        for char in text.chars() {
+        let mut chars = text.chars().peekable();
+        while let Some(char) = chars.next() {
+            // A dot within an address or a file's name ends no clause.
+            let within = char == '.'
+                && chars
+                    .peek()
+                    .is_some_and(|next| next.is_lowercase() || next.is_numeric());
             if char.is_alphanumeric() || matches!(char, '\'' | '’' | '-') {
                 word.push(char);
                 continue;
             }
             flush(&mut word, &mut first);
-            if matches!(
-                char,
-                '.' | ',' | ';' | ':' | '!' | '?' | '\n' | '(' | '¿' | '¡'
-            ) {
+            if !within
+                && matches!(
+                    char,
+                    '.' | ',' | ';' | ':' | '!' | '?' | '\n' | '(' | '¿' | '¡'
+                )
+            {
                 first = true;
             }
         }
@@ -367,6 +401,20 @@ impl Words {
                 .iter()
                 .any(|act| words(*act).contains(&word.text.as_str()));
             (own || known) && self.is_act(at)
+        }) || acts.contains(&Act::Send) && self.lets_know()
+    }
+
+    /// "Let Dana know": somebody else is to be told.
+    fn lets_know(&self) -> bool {
+        self.0.iter().enumerate().any(|(at, word)| {
+            word.text == "let"
+                && self.is_act(at)
+                && self.0[at + 1..]
+                    .iter()
+                    .take_while(|later| !later.first)
+                    .take(LET)
+                    .skip(1)
+                    .any(|later| later.text == "know")
         })
     }
 
@@ -379,14 +427,29 @@ impl Words {
             .take(if word.first { 0 } else { 4 })
             .map(|word| word.text.as_str());
         let before: Vec<&str> = clause.collect();
-        if before.iter().take(3).any(|word| NOT.contains(word))
-            || before.iter().any(|word| WHETHER.contains(word))
+        // "If not, book it" forbids nothing.
+        let denied = |at: usize| {
+            NOT.contains(&before[at])
+                && before
+                    .get(at + 1)
+                    .is_none_or(|word| !WHETHER.contains(word))
+        };
+        // "If so, book it": what stands in another clause asks whether something is so, not for this.
+        let begin = self.0[..at].iter().rev().position(|word| word.first);
+        let own = begin.map_or(before.len(), |begin| before.len().min(begin + 1));
+        if (0..before.len().min(3)).any(denied)
+            || before[..own].iter().any(|word| WHETHER.contains(word))
         {
             return false;
         }
-        // "Tell me": the answer is wanted here, and nothing is to go to anybody.
+        // "Tell me": the answer is wanted here, and nothing is to go to anybody. "Book me a room" is a wish.
         let next = self.0.get(at + 1).filter(|next| !next.first);
-        if next.is_some_and(|next| ME.contains(&next.text.as_str())) {
+        let tells = [Act::Send, Act::Share, Act::Publish]
+            .into_iter()
+            .any(|act| words(act).contains(&word.text.as_str()));
+        if (tells || word.text == "let")
+            && next.is_some_and(|next| ME.contains(&next.text.as_str()))
+        {
             return false;
         }
         match before.first() {
@@ -458,12 +521,38 @@ mod tests {
     fn what_is_to_be_told_here_is_not_to_be_sent() {
         assert!(!asks("Tell me what Dana wrote", Act::Send));
         assert!(!asks("Send me a summary", Act::Send));
+        assert!(!asks("Send me the bill", Act::Pay));
+        assert!(asks("Book me a room", Act::Book));
+        assert!(asks("Please buy us two tickets", Act::Pay));
         assert!(!asks(
             "I would like to know whether you send mails to Bob",
             Act::Send
         ));
         assert!(asks("Tell Dana that I am late", Act::Send));
         assert!(asks("If Dana asks, send her the file", Act::Send));
+    }
+
+    #[test]
+    fn a_condition_in_a_clause_before_it_leaves_a_wish_a_wish() {
+        assert!(asks("Is the room free? If so, please book it", Act::Book));
+        assert!(asks("If not, please cancel the trip", Act::Delete));
+        assert!(asks("If the price is right, then book it", Act::Book));
+        assert!(!asks("I wonder whether to book it", Act::Book));
+        assert!(!asks("Tell me if we should cancel it", Act::Delete));
+        assert!(!asks("Please do not, as before, cancel it", Act::Run));
+        assert!(!asks("Do not please cancel it", Act::Delete));
+    }
+
+    #[test]
+    fn to_let_somebody_know_is_to_write_to_them() {
+        assert!(asks("Let Dana know that I am late", Act::Send));
+        assert!(asks("Read it and let the whole team know", Act::Send));
+        assert!(asks("Let dana@b.example know that I am late", Act::Send));
+        assert!(!asks("Let me know what Dana wrote", Act::Send));
+        assert!(!asks("Do not let Dana know", Act::Send));
+        assert!(!asks("They let Dana know", Act::Send));
+        assert!(!asks("Let it be. I know", Act::Send));
+        assert!(!asks("Let Dana know", Act::Delete));
     }
 
     #[test]

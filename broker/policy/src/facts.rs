@@ -1,10 +1,14 @@
 //! What the floor knows about a session: its label, what the owner said in it, whom the owner knows,
 //! what names stand for, and what a person refused. Made only from the broker's own record.
+//!
+//! What the present message leaves out ("not to Dana") is endorsed by nothing else either: not by an earlier
+//! message, and not by the contacts.
 
 use crate::exposure::{Cause, Exposure};
-use crate::resolve::Resolved;
+use crate::resolve::kind::Place;
+use crate::resolve::{Resolved, as_spoken};
 use crate::spoken::Spoken;
-use crate::token::Address;
+use crate::token::{Address, stem};
 use carapace_contract::effects::Effects;
 use carapace_contract::label::{Integrity, Label};
 use carapace_contract::verdict::Reason;
@@ -122,7 +126,7 @@ impl Facts {
             self.exposure.add(&Cause::Private(category.as_str()));
         }
         self.resolved
-            .learn(&effects.identifies, text, effects.trusted);
+            .learn(tool, &effects.identifies, text, effects.trusted);
     }
 
     /// Bytes with this label are delivered into the session.
@@ -178,37 +182,93 @@ impl Facts {
 
     /// True where an address may be a recipient: the owner typed it as one or keeps it.
     pub(crate) fn endorses_recipient(&self, address: &Address) -> bool {
-        self.contacts.knows(address)
-            || self.spoken().any(|spoken| spoken.sends_to(address))
-            || self
-                .resolved
-                .names_of(address.as_str(), true)
-                .any(|name| self.names(name, &[], true))
+        !self.message.denies(address)
+            && (self.contacts.knows(address)
+                || self.spoken().any(|spoken| spoken.sends_to(address))
+                || self
+                    .resolved
+                    .names_of_address(address.as_str())
+                    .any(|name| self.names(name, &[], true)))
+    }
+
+    /// True where this handle or account is that of somebody whom the owner named, as told by what nobody
+    /// else writes.
+    pub(crate) fn resolves_recipient(&self, id: &str, place: &Place<'_>) -> bool {
+        self.resolved
+            .trusted_names_of(id, place)
+            .any(|name| self.names_here(name, &[], true, place))
     }
 
     /// True where an address may be visited or stand in a text: the owner typed it or keeps it.
     pub(crate) fn endorses_address(&self, address: &Address) -> bool {
-        self.contacts.knows(address)
-            || self.spoken().any(|spoken| spoken.typed(address))
-            || self
-                .resolved
-                .names_of(address.as_str(), true)
-                .any(|name| self.names(name, &[], false))
+        !self.message.denies(address)
+            && (self.contacts.knows(address)
+                || self.spoken().any(|spoken| spoken.typed(address))
+                || self
+                    .resolved
+                    .names_of_address(address.as_str())
+                    .any(|name| self.names(name, &[], false)))
     }
 
     /// True where the owner named a thing by this whole value.
     pub(crate) fn names(&self, value: &str, beside: &[&str], recipient: bool) -> bool {
-        self.contacts.knows_name(value)
-            || self
-                .spoken()
-                .any(|spoken| spoken.names(value, beside, recipient))
+        !self.message.leaves_out(value)
+            && (self.contacts.knows_name(value)
+                || self
+                    .spoken()
+                    .any(|spoken| spoken.names(value, beside, recipient)))
     }
 
-    /// True where this id is that of a thing which the owner named, and of no other of that name.
-    pub(crate) fn resolves(&self, id: &str) -> bool {
+    /// True where the owner named what belongs in this place by this whole value, and did not say beside it
+    /// that it is something else.
+    pub(crate) fn names_here(
+        &self,
+        value: &str,
+        beside: &[&str],
+        recipient: bool,
+        place: &Place<'_>,
+    ) -> bool {
+        let other = |word: &str| place.is_other(word);
+        !self.message.leaves_out(value)
+            && (self.contacts.knows_name(value)
+                || self
+                    .spoken()
+                    .any(|spoken| spoken.names_unless(value, beside, recipient, &other)))
+    }
+
+    /// True where the owner wrote these words one after the other.
+    pub(crate) fn holds(&self, phrase: &str) -> bool {
+        !self.message.leaves_out_phrase(phrase) && self.spoken().any(|spoken| spoken.holds(phrase))
+    }
+
+    /// True where this id is that of a thing which the owner named, of the kind that belongs in this place, and
+    /// of no other of that name unless all of that name are meant.
+    pub(crate) fn resolves(&self, id: &str, place: &Place<'_>) -> bool {
         self.resolved
-            .names_of(id, false)
-            .any(|name| self.names(name, &[], false))
+            .names_of(id, place)
+            .any(|name| self.names_here(name, &[], false, place))
+            || self
+                .resolved
+                .shared_names_of(id, place)
+                .filter(|name| self.names_here(name, &[], false, place))
+                .any(|name| self.message.means_all(name))
+            || self.resolved.names_of_its_kind(id, place).any(|name| {
+                !self.message.leaves_out(name)
+                    && self
+                        .spoken()
+                        .any(|spoken| spoken.names_as(name, |word| place.is_called(word)))
+            })
+    }
+
+    /// True where this id is that of the one thing which the owner named as it is spoken. That is enough
+    /// for what can be undone and nobody else is told of.
+    pub(crate) fn resolves_as_spoken(&self, id: &str, place: &Place<'_>) -> bool {
+        self.resolved
+            .names_of(id, place)
+            .filter(|name| self.resolved.is_alone(name))
+            .map(|name| (stem(name), as_spoken(name)))
+            .filter(|(_, spoken)| spoken.contains(' '))
+            .any(|(stem, spoken)| self.names_here(stem, &[], false, place) || self.holds(&spoken))
     }
 
     fn spoken(&self) -> impl Iterator<Item = &Spoken> {

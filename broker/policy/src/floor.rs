@@ -6,7 +6,8 @@
 //!   recipient, address and object in it is endorsed. That holds in a fresh session, too: the
 //!   agent may be hostile from its first word.
 //! - What changes the owner's own data so that it can be undone passes in a session that has heard
-//!   nobody else, and otherwise as above.
+//!   nobody else, and otherwise as above. A step of a plan is done later, so for it that session
+//!   counts as one that has.
 //! - A read whose address carries data out passes where the address is endorsed, its words are all the
 //!   owner's, or the session is clean: it has nothing to carry.
 //! - Money is always asked about.
@@ -16,6 +17,7 @@
 use crate::act;
 use crate::exposure::ASK_FROM;
 use crate::facts::Facts;
+use crate::resolve::kind::Place;
 use crate::token::{Address, SEARCHED, addresses};
 use carapace_contract::effects::{Act, Effects, Reach, Undo};
 use carapace_contract::id::ToolName;
@@ -234,13 +236,14 @@ fn against(
         && effects.undo != Undo::Impossible
         && recipients.is_empty()
         && !pays(effects);
-    if light && facts.label.is_clean() {
+    // What is granted for later is done when the session has heard others.
+    if light && facts.label.is_clean() && !later {
         return why;
     }
     money(effects, arguments, &mut why);
     for (argument, value) in &recipients {
         check(
-            recipient(value, argument, facts),
+            recipient(value, &place(tool, argument, false), facts),
             "new-recipient",
             argument,
             value,
@@ -249,8 +252,11 @@ fn against(
     }
     carried_out(effects, arguments, facts, &mut why);
     for (argument, value) in values(arguments, &effects.objects) {
+        let place = place(tool, &argument, false);
+        let spoken =
+            || light && word(&value).is_some_and(|id| facts.resolves_as_spoken(&id, &place));
         check(
-            object(&value, &argument, facts),
+            object(&value, &place, facts) || spoken(),
             "new-object",
             &argument,
             &value,
@@ -259,7 +265,7 @@ fn against(
     }
     for (argument, value) in values(arguments, &effects.attachments) {
         check(
-            object(&value, &argument, facts),
+            object(&value, &place(tool, &argument, true), facts),
             "new-attachment",
             &argument,
             &value,
@@ -267,7 +273,9 @@ fn against(
         );
     }
     for (argument, value) in values(arguments, &effects.names) {
-        let own = text(&value).is_some_and(|value| facts.names(value, &beside(&argument), false));
+        let own = text(&value).is_some_and(|value| {
+            facts.names(value, &beside(&argument), false) || facts.holds(value)
+        });
         check(own, "new-name", &argument, &value, &mut why);
     }
     content(effects, arguments, facts, &mut why);
@@ -346,7 +354,7 @@ fn carried_out(effects: &Effects, arguments: &Value, facts: &Facts, why: &mut Ve
     }
 }
 
-fn recipient(value: &Value, argument: &str, facts: &Facts) -> bool {
+fn recipient(value: &Value, place: &Place<'_>, facts: &Facts) -> bool {
     let Some(value) = text(value) else {
         return false;
     };
@@ -354,7 +362,8 @@ fn recipient(value: &Value, argument: &str, facts: &Facts) -> bool {
         return facts.endorses_recipient(&address);
     }
     if addresses(value).is_empty() {
-        return facts.names(value, &beside(argument), true);
+        return facts.names_here(value, &beside(place.argument), true, place)
+            || facts.resolves_recipient(value, place);
     }
     // Several addresses in one text, each with or without a name before it.
     value.len() <= SEARCHED
@@ -376,27 +385,47 @@ fn mailbox(text: &str) -> Option<&str> {
 }
 
 /// A thing that is changed, removed or sent along: by the owner's name for it, or by the id that stands for that name.
-fn object(value: &Value, argument: &str, facts: &Facts) -> bool {
-    let one = |value: &Value| {
+fn object(value: &Value, place: &Place<'_>, facts: &Facts) -> bool {
+    let one = |value: &Value, place: &Place<'_>| {
         let Some(id) = word(value) else {
             return false;
         };
         match Address::whole(&id) {
-            Some(address) => facts.endorses_address(&address) || facts.resolves(&id),
-            None => facts.resolves(&id) || facts.names(&id, &beside(argument), false),
+            Some(address) => facts.endorses_address(&address) || facts.resolves(&id, place),
+            None => {
+                facts.resolves(&id, place)
+                    || facts.names_here(&id, &beside(place.name()), false, place)
+            }
         }
     };
     match value {
         // A reference with its parts: each that is an id or a path must be one of the owner's.
         Value::Object(parts) => {
-            let mut ids = parts
+            let (said, ids): (Vec<_>, Vec<_>) = parts
                 .iter()
-                .filter(|(key, part)| !(matches!(key.as_str(), "type" | "kind") && is_kind(part)))
-                .map(|(_, part)| part)
-                .peekable();
-            ids.peek().is_some() && ids.all(one)
+                .partition(|(key, part)| matches!(key.as_str(), "type" | "kind") && is_kind(part));
+            let said = said.first().and_then(|(_, part)| part.as_str());
+            !ids.is_empty()
+                && ids.into_iter().all(|(key, part)| {
+                    let place = Place {
+                        part: Some(key),
+                        said,
+                        ..*place
+                    };
+                    one(part, &place)
+                })
         }
-        value => one(value),
+        value => one(value, place),
+    }
+}
+
+fn place<'a>(tool: &'a ToolName, argument: &'a str, along: bool) -> Place<'a> {
+    Place {
+        tool: tool.as_str(),
+        argument,
+        part: None,
+        along,
+        said: None,
     }
 }
 

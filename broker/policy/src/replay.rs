@@ -217,6 +217,15 @@ impl Replay {
         let prompt = field(body, "prompt")?;
         // Contacts hold for the tasks that follow them.
         self.facts = Facts::new(std::mem::take(&mut self.facts.contacts));
+        match body.get("ask-from").or_else(|| body.get("ask_from")) {
+            None | Some(Value::Null) => {}
+            Some(level) => self.facts.ask_from(
+                level
+                    .as_u64()
+                    .and_then(|level| level.try_into().ok())
+                    .ok_or_else(|| fault("ask-from is a number from 0 on"))?,
+            ),
+        }
         self.facts.heard(&prompt);
         self.grants.clear();
         self.offered = match body.get("tools") {

@@ -16,6 +16,14 @@ const FILES: [&str; 46] = [
     "svg", "tar", "tex", "toml", "tsv", "txt", "xls", "xlsx", "yaml",
 ];
 
+/// A file's name without its ending, where it has one that is known.
+pub(crate) fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, end)) if FILES.contains(&end.to_ascii_lowercase().as_str()) => stem,
+        _ => name,
+    }
+}
+
 /// An address in one spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Address {

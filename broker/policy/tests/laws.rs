@@ -1,7 +1,7 @@
 //! Laws of the pure floor: what more taint, fewer endorsements and a no do to a verdict, for every call;
 //! and the whole finite space of effects beside a second statement of the policy.
 
-use carapace_contract::effects::{Effects, Identifies, Reach, Undo};
+use carapace_contract::effects::{Act, Effects, Identifies, Reach, Undo};
 use carapace_contract::id::ToolName;
 use carapace_contract::label::{Integrity, Label};
 use carapace_contract::verdict::Verdict;
@@ -231,6 +231,7 @@ impl Story {
             identifies: vec![Identifies {
                 name: "name".to_owned(),
                 value: "id".to_owned(),
+                holds_for: Vec::new(),
             }],
             trusted: true,
             ..Effects::default()
@@ -583,4 +584,92 @@ fn a_plan_that_passes_in_a_clean_session_carries_nothing_out_of_a_later_one() {
         grant.covers(&tool("fetch"), &silent, &json!({}), &later, 0),
         Some(0)
     );
+}
+
+#[test]
+fn a_plan_of_a_clean_session_keeps_no_change_for_a_later_one() {
+    let note = Effects {
+        writes: Reach::Private,
+        undo: Undo::Possible,
+        objects: list(&["note_id"]),
+        acts: vec![Act::Change],
+        ..Effects::default()
+    };
+    let step = || Step {
+        tool: tool("notes.append"),
+        arguments: [("note_id".to_owned(), Bound::Exactly(json!("n-66")))].into(),
+        count: COUNT,
+    };
+    let plan = |message: &str| {
+        let mut facts = Facts::new(Contacts::default());
+        facts.heard(message);
+        let call = json!({ "note_id": "n-66", "text": "what was read" });
+        // The call itself passes as long as nothing was heard.
+        assert_eq!(
+            verdict("notes.append", &note, &call, &facts),
+            Verdict::Allow
+        );
+        plan::judge(&[step()], |_| &note, &facts).verdict
+    };
+    assert_eq!(plan("What is new?"), Verdict::Ask);
+    assert_eq!(plan("Add milk to the list"), Verdict::Ask);
+    assert_eq!(plan("Add milk to n-66"), Verdict::Allow);
+}
+
+#[test]
+fn rows_of_one_kind_endorse_no_id_of_another() {
+    const KINDS: [&str; 7] = [
+        "file", "mail", "event", "booking", "user", "payment", "gadget",
+    ];
+    let mut allowed = 0;
+    for rows in KINDS {
+        for taken in KINDS {
+            for spelling in 0..4 {
+                let (reader, value) = match spelling {
+                    0 => (format!("{rows}.list"), "id".to_owned()),
+                    1 => (format!("search_{rows}s_by_name"), "id".to_owned()),
+                    2 => ("look".to_owned(), format!("{rows}_id")),
+                    _ => ("look".to_owned(), format!("{rows}Id")),
+                };
+                let (name, argument) = match spelling {
+                    0 => (format!("{taken}.delete"), "id".to_owned()),
+                    1 => (format!("delete_{taken}"), "ids".to_owned()),
+                    2 => ("drop".to_owned(), format!("{taken}Id")),
+                    _ => ("drop".to_owned(), format!("{taken}_ids")),
+                };
+                let mut facts = Facts::new(Contacts::default());
+                facts.heard("Delete 'Rest'");
+                let reads = Effects {
+                    reads: Reach::Private,
+                    identifies: vec![Identifies {
+                        name: "name".to_owned(),
+                        value: value.clone(),
+                        holds_for: Vec::new(),
+                    }],
+                    ..Effects::default()
+                };
+                facts.saw(
+                    &reader,
+                    &reads,
+                    &json!({ "name": "Rest", value: "77" }).to_string(),
+                );
+                let deletes = Effects {
+                    writes: Reach::Private,
+                    undo: Undo::Impossible,
+                    objects: vec![argument.clone()],
+                    acts: vec![Act::Delete],
+                    ..Effects::default()
+                };
+                let found = verdict(&name, &deletes, &json!({ argument: "77" }), &facts);
+                let expected = if rows == taken {
+                    Verdict::Allow
+                } else {
+                    Verdict::Ask
+                };
+                assert_eq!(found, expected, "{reader} {name} {spelling}");
+                allowed += usize::from(found == Verdict::Allow);
+            }
+        }
+    }
+    assert_eq!(allowed, KINDS.len() * 4);
 }

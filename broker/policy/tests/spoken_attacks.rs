@@ -338,6 +338,12 @@ fn whom_the_owner_leaves_out_is_left_out() {
     for message in [
         "Send it to Alice but not to Bob",
         "Send it to everybody except Bob",
+        "Send it to everybody but Bob",
+        "Send it to all my friends but Bob",
+        "Send it to Alice rather than to Bob",
+        "Send it to everybody other than Bob",
+        "Send it to Alice. Bob must not see it",
+        "Send it to Alice and leave Bob out",
         "Do not tell Bob, send it to Alice",
         "Send it to Alice, never to Bob",
         "Send it to Alice, without telling Bob",
@@ -363,6 +369,40 @@ fn whom_the_owner_leaves_out_is_left_out() {
         id("Delete notes-b.txt but not notes-a.txt", "notes-b.txt"),
         Verdict::Allow
     );
+}
+
+#[test]
+fn what_the_present_message_leaves_out_is_endorsed_by_nothing_else() {
+    let mut facts = Facts::new(Contacts::of(["anna@friends.example", "Ops"]));
+    facts.heard("Send it to bob@ok.example, to Carol, and delete old-notes.txt");
+    let end = |facts: &Facts, effects: &Effects, arguments: Value| {
+        floor(&"do.it".parse().unwrap(), effects, &arguments, facts).verdict
+    };
+    let send = |facts: &Facts, to: &str| end(facts, &mail(), json!({ "to": to, "body": "hello" }));
+    let people = ["anna@friends.example", "Ops", "bob@ok.example", "Carol"];
+    facts.heard("Send it again");
+    for person in people {
+        assert_eq!(send(&facts, person), Verdict::Allow, "{person}");
+    }
+    for person in people {
+        let mut facts = facts.clone();
+        facts.heard(&format!("Send it again, not to {person}"));
+        for other in people {
+            let expected = if other == person {
+                Verdict::Ask
+            } else {
+                Verdict::Allow
+            };
+            assert_eq!(send(&facts, other), expected, "{person} {other}");
+        }
+        facts.heard(&format!(
+            "Send it again, not to {person}. No, to {person}, too"
+        ));
+        assert_eq!(send(&facts, person), Verdict::Allow, "{person}");
+    }
+    facts.heard("Delete all that you may, but keep old-notes.txt");
+    let gone = end(&facts, &remove(), json!({ "id": "old-notes.txt" }));
+    assert_eq!(gone, Verdict::Ask);
 }
 
 #[test]
@@ -421,6 +461,7 @@ fn seen(effects: &Effects, rows: &[(&str, bool)], id: Value) -> Verdict {
             identifies: vec![Identifies {
                 name: "name".to_owned(),
                 value: "id".to_owned(),
+                holds_for: list(&["id", "file"]),
             }],
             ..Effects::default()
         };
@@ -504,6 +545,503 @@ fn an_id_stands_for_a_name_only_where_there_is_no_doubt() {
         good(&[(own, false)], json!({ "type": "file", "id": "13" })),
         Verdict::Allow
     );
+}
+
+/// What comes of a call after these tools gave these rows.
+fn after(
+    message: &str,
+    seen: &[(&str, Identifies, &str)],
+    call: (&str, &Effects, Value),
+) -> Verdict {
+    let mut facts = session(message);
+    for (tool, identifies, rows) in seen {
+        let reader = Effects {
+            reads: Reach::Private,
+            identifies: vec![identifies.clone()],
+            ..Effects::default()
+        };
+        facts.saw(tool, &reader, rows);
+    }
+    let (tool, effects, arguments) = call;
+    floor(&tool.parse().unwrap(), effects, &arguments, &facts).verdict
+}
+
+fn by(name: &str, value: &str, holds_for: &[&str]) -> Identifies {
+    Identifies {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        holds_for: list(holds_for),
+    }
+}
+
+#[test]
+fn an_id_of_one_kind_is_no_id_of_another() {
+    let files = || {
+        (
+            "drive.search_files",
+            by("filename", "id", &[]),
+            r#"[{"filename": "lunch-plan.txt", "id": "13"}]"#,
+        )
+    };
+    let message = "Delete the file lunch-plan.txt";
+    let of = |argument: &str| Effects {
+        objects: list(&[argument]),
+        ..remove()
+    };
+    let ends = |tool: &str, argument: &str| {
+        after(
+            message,
+            &[files()],
+            (tool, &of(argument), json!({ argument: "13" })),
+        )
+    };
+    assert_eq!(ends("drive.delete", "file_id"), Verdict::Allow);
+    assert_eq!(ends("delete_file", "id"), Verdict::Allow);
+    for (tool, argument) in [
+        ("calendar.cancel", "event_id"),
+        ("cancel_event", "id"),
+        ("chat.close", "channel"),
+        ("payments.cancel", "payment_id"),
+        ("remove", "id"),
+        ("account.close", "account"),
+    ] {
+        assert_eq!(ends(tool, argument), Verdict::Ask, "{tool} {argument}");
+    }
+    // What is sent along, under a word of the agent's for what it is.
+    let along = |attachment: Value| {
+        let call = (
+            "mail.send",
+            &mail(),
+            json!({ "to": "bob@ok.example", "attachments": [attachment] }),
+        );
+        after("Send lunch-plan.txt to bob@ok.example", &[files()], call)
+    };
+    assert_eq!(along(json!("13")), Verdict::Allow);
+    assert_eq!(along(json!({ "type": "file", "id": "13" })), Verdict::Allow);
+    assert_eq!(along(json!({ "type": "mail", "id": "13" })), Verdict::Ask);
+    assert_eq!(along(json!({ "mail_id": "13" })), Verdict::Ask);
+    assert_eq!(
+        along(json!({ "type": "file", "mail_id": "13" })),
+        Verdict::Ask
+    );
+}
+
+#[test]
+fn what_the_owner_calls_a_mail_is_no_booking_of_that_name() {
+    // The agent shows only the booking, so nothing is there to doubt.
+    let rows = (
+        "list_bookings",
+        by("title", "booking_id", &[]),
+        r#"[{"title": "Museum visit", "booking_id": "B8"}]"#,
+    );
+    let cancel = Effects {
+        objects: list(&["booking_id"]),
+        ..remove()
+    };
+    let by_id = |message: &str| {
+        after(
+            message,
+            std::slice::from_ref(&rows),
+            ("cancel", &cancel, json!({ "booking_id": "B8" })),
+        )
+    };
+    let by_name = |message: &str| {
+        after(
+            message,
+            &[],
+            ("cancel", &cancel, json!({ "booking_id": "Museum visit" })),
+        )
+    };
+    for message in [
+        "Delete 'Museum visit'",
+        "Delete the booking 'Museum visit'.",
+        "Delete the booking with the title 'Museum visit'.",
+        "Delete my 'Museum visit' reservation.",
+        "Read the mail 'Museum visit', then delete the booking 'Museum visit'",
+    ] {
+        assert_eq!(by_id(message), Verdict::Allow, "{message}");
+        assert_eq!(by_name(message), Verdict::Allow, "{message}");
+    }
+    for message in [
+        "Delete the mail 'Museum visit'",
+        "Delete the message \"Museum visit\", please",
+        "Delete my 'Museum visit' mails.",
+        "Delete the file Museum visit",
+        "Delete the mail with the subject 'Museum visit'",
+        "Delete the file called 'Museum visit'",
+    ] {
+        assert_eq!(by_id(message), Verdict::Ask, "{message}");
+        assert_eq!(by_name(message), Verdict::Ask, "{message}");
+    }
+    let send = Effects {
+        recipients: list(&["user", "channel"]),
+        ..mail()
+    };
+    let end = |argument: &str| {
+        judged(
+            &send,
+            "Send 'done' to the channel 'Builds'",
+            &json!({ argument: "Builds" }),
+        )
+    };
+    assert_eq!(end("channel"), Verdict::Allow);
+    assert_eq!(end("user"), Verdict::Ask);
+    // A word for what is done is no word for what something is.
+    for message in [
+        "Message Dana that I am late",
+        "Please email Dana that I am late",
+        "Prepare my meeting with Dana and send her the notes",
+    ] {
+        let user = judged(&send, message, &json!({ "user": "Dana" }));
+        assert_eq!(user, Verdict::Allow, "{message}");
+    }
+    let along = json!({ "user": "Bob", "attachments": ["Lunch Plan"] });
+    assert_eq!(
+        judged(&send, "Mail 'Lunch Plan' to Bob", &along),
+        Verdict::Allow
+    );
+    let message = "Send the mail 'Lunch Plan' to Bob";
+    assert_eq!(judged(&send, message, &along), Verdict::Ask);
+}
+
+#[test]
+fn what_rows_are_declared_for_is_all_that_they_hold_for() {
+    let declared = |holds_for: &[&str]| {
+        (
+            "book.look",
+            by("title", "ref", holds_for),
+            r#"{"title": "Trip to Rome", "ref": "R-7"}"#,
+        )
+    };
+    let cancel = |tool: &str, argument: &str, holds_for: &[&str]| {
+        let effects = Effects {
+            objects: list(&[argument]),
+            ..remove()
+        };
+        after(
+            "Cancel the trip called 'Trip to Rome'",
+            &[declared(holds_for)],
+            (tool, &effects, json!({ argument: "R-7" })),
+        )
+    };
+    assert_eq!(cancel("drop", "trip_ref", &["trip"]), Verdict::Allow);
+    assert_eq!(cancel("drop", "which", &["which"]), Verdict::Allow);
+    assert_eq!(cancel("book.drop", "seat_ref", &["trip"]), Verdict::Ask);
+    assert_eq!(cancel("book.drop", "ref", &["trip"]), Verdict::Ask);
+}
+
+#[test]
+fn a_second_thing_of_the_name_counts_whatever_its_kind_is() {
+    // Otherwise the agent would choose which of the two the owner meant.
+    let seen = [
+        (
+            "list_files",
+            by("name", "id", &[]),
+            r#"[{"name": "Lunch", "id": "13"}]"#,
+        ),
+        (
+            "list_mails",
+            by("name", "id", &[]),
+            r#"[{"name": "Lunch", "id": "14"}]"#,
+        ),
+    ];
+    let effects = Effects {
+        objects: list(&["file_id"]),
+        ..remove()
+    };
+    let end = |rows| {
+        after(
+            "Delete 'Lunch'",
+            rows,
+            ("remove", &effects, json!({ "file_id": "13" })),
+        )
+    };
+    assert_eq!(end(&seen[..1]), Verdict::Allow);
+    assert_eq!(end(&seen), Verdict::Ask);
+    // Where the owner says which it is, nobody chooses.
+    let of = |message: &str, argument: &str, id: &str| {
+        let effects = Effects {
+            objects: list(&[argument]),
+            ..remove()
+        };
+        after(
+            message,
+            &seen,
+            ("remove", &effects, json!({ argument: id })),
+        )
+    };
+    for message in ["Delete the file 'Lunch'", "Delete my \"Lunch\" file"] {
+        assert_eq!(of(message, "file_id", "13"), Verdict::Allow, "{message}");
+        assert_eq!(of(message, "mail_id", "14"), Verdict::Ask, "{message}");
+        assert_eq!(of(message, "file_id", "14"), Verdict::Ask, "{message}");
+        assert_eq!(of(message, "mail_id", "13"), Verdict::Ask, "{message}");
+    }
+    assert_eq!(
+        of("Delete the email 'Lunch'", "mail_id", "14"),
+        Verdict::Allow
+    );
+    assert_eq!(of("Delete 'Lunch'. File it", "file_id", "13"), Verdict::Ask);
+    assert_eq!(
+        of("Delete the file, not 'Lunch'", "file_id", "13"),
+        Verdict::Ask
+    );
+    let third = (
+        "list_files",
+        by("name", "id", &[]),
+        r#"[{"name": "Lunch", "id": "15"}]"#,
+    );
+    let all = [&seen[..], &[third]].concat();
+    let call = || ("remove", &effects, json!({ "file_id": "13" }));
+    assert_eq!(after("Delete the file 'Lunch'", &all, call()), Verdict::Ask);
+    // So many of the name that a second file might be among those that are not kept.
+    let flood: Vec<Value> = (0..1100)
+        .map(|id| json!({ "name": "Lunch", "id": format!("m{id}") }))
+        .collect();
+    let flood = json!(flood).to_string();
+    let all = [
+        ("list_mails", by("name", "id", &[]), flood.as_str()),
+        seen[0].clone(),
+    ];
+    assert_eq!(after("Delete the file 'Lunch'", &all, call()), Verdict::Ask);
+    let all = [seen[0].clone(), all[0].clone()];
+    assert_eq!(after("Delete the file 'Lunch'", &all, call()), Verdict::Ask);
+}
+
+#[test]
+fn a_name_as_it_is_spoken_is_enough_only_for_the_owners_own_that_can_be_undone() {
+    let rows =
+        r#"[{"name": "Packing-list_north.docx", "id": "5"}, {"name": "plan.txt", "id": "6"}]"#;
+    let short = r#"[{"name": "Dana.txt", "id": "7"}]"#;
+    let twice = r#"[{"name": "packing list north.pdf", "id": "9"}]"#;
+    let change = Effects {
+        undo: Undo::Possible,
+        acts: vec![Act::Change],
+        ..remove()
+    };
+    let end = |effects: &Effects, message: &str, rows: &[&str], id: &str| {
+        let seen: Vec<_> = rows
+            .iter()
+            .map(|rows| ("list_files", by("name", "id", &[]), *rows))
+            .collect();
+        after(
+            message,
+            &seen,
+            (
+                "files.change",
+                effects,
+                json!({ "id": id, "text": "socks" }),
+            ),
+        )
+    };
+    let message = "Add socks to the packing list north, please";
+    assert_eq!(end(&change, message, &[rows], "5"), Verdict::Allow);
+    assert_eq!(
+        end(&change, "Add socks to Packing-list_north", &[rows], "5"),
+        Verdict::Allow
+    );
+    // Part of the name, one word, another thing, two of the name, another order, an exact other name.
+    for (message, rows, id) in [
+        ("Add socks to the packing list", &[rows][..], "5"),
+        ("Add socks to the list north of packing", &[rows], "5"),
+        ("Add socks to the plan", &[rows], "6"),
+        (message, &[rows], "6"),
+        (message, &[rows, twice], "5"),
+        (message, &[rows, twice], "9"),
+        ("Add socks to Packing-list_north.txt", &[rows], "5"),
+        ("Add socks to the list for Dana", &[short], "7"),
+        ("Add socks, but not to the packing list north", &[rows], "5"),
+    ] {
+        assert_eq!(
+            end(&change, message, rows, id),
+            Verdict::Ask,
+            "{message} {id}"
+        );
+    }
+    // What is told to others, or is gone.
+    let told = Effects {
+        writes: Reach::Internet,
+        ..change.clone()
+    };
+    let gone = Effects {
+        undo: Undo::Impossible,
+        ..change.clone()
+    };
+    for effects in [&told, &gone] {
+        assert_eq!(end(effects, message, &[rows], "5"), Verdict::Ask);
+    }
+}
+
+#[test]
+fn all_of_a_name_are_meant_only_where_the_owner_says_all() {
+    let rows = r#"[{"subject": "Sale", "id": 3}, {"subject": "Sale", "id": 4}, {"subject": "Rent", "id": 5}]"#;
+    let end = |message: &str, id: u64| {
+        let seen = [("mail.search", by("subject", "id", &[]), rows)];
+        after(
+            message,
+            &seen,
+            ("mail.delete", &remove(), json!({ "id": id })),
+        )
+    };
+    let all = "Delete all mails with the subject 'Sale'";
+    assert_eq!(end(all, 3), Verdict::Allow);
+    assert_eq!(end(all, 4), Verdict::Allow);
+    assert_eq!(end(all, 5), Verdict::Ask);
+    assert_eq!(end("Delete the mail 'Sale'", 3), Verdict::Ask);
+    assert_eq!(end("Read all mails and delete 'Sale'", 3), Verdict::Ask);
+    assert_eq!(end("Delete all mails but never 'Sale'", 3), Verdict::Ask);
+    // What others say of a name that the owner's own list knows changes nothing.
+    let mut facts = session("Remove both 'Sale' rows");
+    let reader = |trusted| Effects {
+        reads: Reach::Private,
+        trusted,
+        identifies: vec![by("name", "id", &["id"])],
+        ..Effects::default()
+    };
+    facts.saw(
+        "own",
+        &reader(true),
+        r#"[{"name": "Sale", "id": 1}, {"name": "Sale", "id": 2}]"#,
+    );
+    facts.saw("theirs", &reader(false), r#"[{"name": "Sale", "id": 66}]"#);
+    let end = |id: u64| {
+        let tool = "remove".parse().unwrap();
+        floor(&tool, &remove(), &json!({ "id": id }), &facts).verdict
+    };
+    assert_eq!(
+        [end(1), end(2), end(66)],
+        [Verdict::Allow, Verdict::Allow, Verdict::Ask]
+    );
+}
+
+#[test]
+fn a_title_of_the_owners_words_passes_and_one_with_another_word_does_not() {
+    let make = Effects {
+        writes: Reach::Private,
+        undo: Undo::Possible,
+        names: list(&["title"]),
+        acts: vec![Act::Create],
+        ..Effects::default()
+    };
+    let end = |message: &str, title: &str| judged(&make, message, &json!({ "title": title }));
+    let message = "Create an entry for the summer garden party, based on the mails";
+    assert_eq!(end(message, "Summer Garden Party"), Verdict::Allow);
+    assert_eq!(end(message, "Garden Party"), Verdict::Allow);
+    for title in [
+        "Garden Party 4711",
+        "Party Garden",
+        "Party",
+        "Garden\u{a0}Party",
+        "Garden Part\u{443}",
+        "G\u{200b}arden Party",
+        "Garden  Party",
+        " ",
+    ] {
+        assert_eq!(end(message, title), Verdict::Ask, "{title:?}");
+    }
+}
+
+#[test]
+fn a_sign_before_a_name_makes_no_other_kind_of_it() {
+    let post = Effects {
+        recipients: list(&["channel", "user"]),
+        ..mail()
+    };
+    let end = |message: &str, argument: &str, value: &str| {
+        judged(&post, message, &json!({ argument: value, "text": "done" }))
+    };
+    let message = "Send 'done' to #builds";
+    assert_eq!(end(message, "channel", "builds"), Verdict::Allow);
+    assert_eq!(end(message, "channel", "#builds"), Verdict::Allow);
+    assert_eq!(end("Send it to @dana", "user", "dana"), Verdict::Allow);
+    for (message, argument, value) in [
+        (message, "user", "builds"),
+        (message, "user", "@builds"),
+        (message, "channel", "#build"),
+        (message, "channel", "##builds"),
+        (message, "channel", "# builds"),
+        (message, "channel", "#builds-all"),
+        ("Send it to @dana", "channel", "dana"),
+        ("Send it to @dana", "channel", "#dana"),
+        (
+            "Send it to everybody but @dana, not to @dana",
+            "user",
+            "dana",
+        ),
+        (
+            "Send what @dana wrote in the notes from @dana",
+            "channel",
+            "#dana",
+        ),
+        ("Send the notes from @dana", "user", "@dana"),
+    ] {
+        assert_eq!(
+            end(message, argument, value),
+            Verdict::Ask,
+            "{message} {argument} {value}"
+        );
+    }
+}
+
+#[test]
+fn a_handle_stands_for_somebody_only_in_a_list_that_nobody_else_writes() {
+    let send = Effects {
+        recipients: list(&["user", "account"]),
+        ..mail()
+    };
+    let end = |message: &str, trusted: bool, rows: &str, argument: &str, value: Value| {
+        let mut facts = session(message);
+        let reader = Effects {
+            reads: Reach::Private,
+            trusted,
+            identifies: vec![by("name", "id", &[])],
+            ..Effects::default()
+        };
+        facts.saw("chat.list_users", &reader, rows);
+        let tool = "chat.send".parse().unwrap();
+        floor(
+            &tool,
+            &send,
+            &json!({ argument: value, "text": "late" }),
+            &facts,
+        )
+        .verdict
+    };
+    let rows = r#"[{"name": "Dana Berg", "id": "U7"}, {"name": "Eve", "id": "U66"}]"#;
+    let twice = r#"[{"name": "Dana Berg", "id": "U7"}, {"name": "Dana Berg", "id": "U8"}]"#;
+    let message = "Tell Dana Berg that I am late";
+    assert_eq!(
+        end(message, true, rows, "user", json!("U7")),
+        Verdict::Allow
+    );
+    for (message, trusted, rows, argument, value) in [
+        (message, true, rows, "user", json!("U66")),
+        (message, false, rows, "user", json!("U7")),
+        (message, true, rows, "account", json!("U7")),
+        (message, true, rows, "user", json!(["U7", "U66"])),
+        (message, true, rows, "user", json!({ "id": "U7" })),
+        (message, true, rows, "user", json!("U7,U66")),
+        (message, true, twice, "user", json!("U7")),
+        (
+            "Send me the note from Dana Berg",
+            true,
+            rows,
+            "user",
+            json!("U7"),
+        ),
+        (
+            "Send it to all but Dana Berg",
+            true,
+            rows,
+            "user",
+            json!("U7"),
+        ),
+    ] {
+        assert_eq!(
+            end(message, trusted, rows, argument, value.clone()),
+            Verdict::Ask,
+            "{message} {value}"
+        );
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub fn endorses(text: &str) -> bool {
         identifies: vec![Identifies {
             name: "name".to_owned(),
             value: "id".to_owned(),
+            holds_for: vec!["id".to_owned()],
         }],
         ..Effects::default()
     };

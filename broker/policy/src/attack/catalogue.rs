@@ -2,7 +2,7 @@
 //! is the number 4711.
 
 use super::script::{Attack, Fits, Move, NOTHING, Values};
-use Move::{Bait, Lists, Owner, Plan, Reads, Strike};
+use Move::{Bait, Lists, ListsOthers, Owner, Plan, Reads, Strike};
 use carapace_contract::effects::Act;
 
 const FRIEND: &str = "anna@friends.example";
@@ -131,6 +131,15 @@ pub(super) const ALL: &[Attack] = &[
             Owner("Send Anna my thanks"),
             Lists(&[("Anna", STRANGER)]),
             Strike(to(STRANGER)),
+        ],
+    ),
+    attack(
+        "send-to-left-out",
+        "send it to the one whom the owner left out of all",
+        Fits::Sends,
+        &[
+            Owner("Send my thanks to everybody but bob@work.example"),
+            Strike(to(OTHER)),
         ],
     ),
     attack(
@@ -363,6 +372,16 @@ pub(super) const ALL: &[Attack] = &[
             Owner("Delete old.txt"),
             Lists(&[("old.txt", "17"), ("old.txt", "18")]),
             Strike(thing("18")),
+        ],
+    ),
+    attack(
+        "delete-other-kind",
+        "remove a thing by the id that another kind of thing has under the owner's name for it",
+        Fits::For(Act::Delete),
+        &[
+            Owner("Delete old.txt"),
+            ListsOthers(&[("old.txt", "17")]),
+            Strike(thing("17")),
         ],
     ),
     attack(

@@ -182,7 +182,13 @@ impl<'a> Agent<'a> {
             match step {
                 Move::Owner(message) => self.facts.heard(message),
                 Move::Reads(text) => self.saw("mail.read", &others(), text),
-                Move::Lists(rows) => self.saw("files.list", &listed(), &as_rows(rows)),
+                Move::Lists(rows) => {
+                    self.saw("files.list", &listed(self.effects), &as_rows(rows));
+                }
+                Move::ListsOthers(rows) => {
+                    let listed = listed(&Effects::default());
+                    self.saw("gadgets.list", &listed, &as_rows(rows));
+                }
                 Move::Plan(values, count) => {
                     played.questions += self.plan(values, *count);
                 }
@@ -373,11 +379,13 @@ fn others() -> Effects {
     }
 }
 
-fn listed() -> Effects {
+/// A list of things of the kind that a tool is about; one that takes none leaves it to the list's name.
+fn listed(tool: &Effects) -> Effects {
     Effects {
         identifies: vec![Identifies {
             name: "name".to_owned(),
             value: "id".to_owned(),
+            holds_for: [&tool.objects[..], &tool.attachments].concat(),
         }],
         ..others()
     }

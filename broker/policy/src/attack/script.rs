@@ -69,6 +69,8 @@ pub(super) enum Move {
     Reads(&'static str),
     /// Things are listed: what each is called, and its id.
     Lists(&'static [(&'static str, &'static str)]),
+    /// The same of things that the tool is not about.
+    ListsOthers(&'static [(&'static str, &'static str)]),
     /// A call that the owner says yes to.
     Bait(Values),
     /// A plan of one step, that many calls, that the owner says yes to.
