@@ -7,6 +7,7 @@
 use crate::facts::{Contacts, Facts};
 use crate::floor::{Finding, floor};
 use crate::plan::{self, STEPS, Step, TaskGrant};
+use crate::rules::{Armed, History, Operation, Rules, Rulings};
 use carapace_contract::effects::Effects;
 use carapace_contract::id::ToolName;
 use carapace_contract::verdict::{Reason, Verdict};
@@ -134,6 +135,9 @@ pub struct Replay {
     waiting: Option<Waiting>,
     counted: Counted,
     began: bool,
+    rules: Rules,
+    armed: Armed,
+    history: History,
 }
 
 impl Replay {
@@ -149,7 +153,15 @@ impl Replay {
             waiting: None,
             counted: Counted::default(),
             began: false,
+            rules: Rules::defaults(),
+            armed: Armed::default(),
+            history: History::default(),
         }
+    }
+
+    /// The same under other rules than those of a fresh home.
+    pub fn under(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// What was counted so far.
@@ -189,6 +201,10 @@ impl Replay {
                 };
                 let effects = self.tools.0.get(&key(&tool)).unwrap_or(&self.undeclared);
                 self.facts.saw(&tool, effects, &text);
+                if let Some(tool) = tool_name(&tool) {
+                    self.history.used(&tool, effects);
+                }
+                self.rules.arm(&mut self.armed, &self.facts, &self.history);
                 Ok(None)
             }
             "decide" => {
@@ -228,6 +244,8 @@ impl Replay {
         }
         self.facts.heard(&prompt);
         self.grants.clear();
+        self.armed = Armed::default();
+        self.history = History::default();
         self.offered = match body.get("tools") {
             None | Some(Value::Null) => None,
             Some(Value::Array(list)) => Some(
@@ -256,22 +274,40 @@ impl Replay {
             return refusal("unknown-tool", "this tool was not offered in the task");
         }
         let effects = self.tools.0.get(tool.as_str()).unwrap_or(&self.undeclared);
-        let finding = floor(&tool, effects, arguments, &self.facts);
-        if finding.verdict == Verdict::Allow {
-            return finding;
-        }
-        // A grant of the owner's comes before the floor's question, and before a refusal that stands for one.
-        for grant in &mut self.grants {
-            if let Some(step) = grant.covers(&tool, effects, arguments, &self.facts, 0) {
-                grant.used(step);
-                return Finding {
-                    verdict: Verdict::Allow,
-                    reasons: vec![Reason::new(
-                        "granted-task",
-                        format!("step {} of the plan that was granted", step + 1),
-                    )],
-                };
+        let mut finding = floor(&tool, effects, arguments, &self.facts);
+        let mut approved = false;
+        if finding.verdict != Verdict::Allow {
+            // A grant of the owner's comes before the floor's question, and before a refusal that stands for one.
+            for grant in &mut self.grants {
+                if let Some(step) = grant.covers(&tool, effects, arguments, &self.facts, 0) {
+                    grant.used(step);
+                    approved = grant.is_answered();
+                    finding = Finding {
+                        verdict: Verdict::Allow,
+                        reasons: vec![Reason::new(
+                            "granted-task",
+                            format!("step {} of the plan that was granted", step + 1),
+                        )],
+                    };
+                    break;
+                }
             }
+        }
+        let operation = Operation {
+            tool: &tool,
+            effects,
+            arguments,
+            facts: &self.facts,
+        };
+        let judged = self
+            .rules
+            .judge_with(&self.armed, &operation, &Rulings::new(), approved);
+        if judged.verdict != Verdict::Allow {
+            if finding.verdict == Verdict::Allow {
+                finding.reasons.clear();
+            }
+            finding.verdict = finding.verdict.and(judged.verdict);
+            finding.reasons.extend(judged.reasons);
         }
         if finding.verdict == Verdict::Ask {
             self.waiting = Some(Waiting::Call(tool, finding.reasons.clone()));

@@ -528,6 +528,7 @@ fn each_loosened_part_of_a_declaration_is_wider_and_named() {
         acts: vec![Act::Send],
         data: vec!["mail".parse().unwrap()],
         identifies: vec![Identifies {
+            holds_for: Vec::new(),
             name: "filename".to_owned(),
             value: "id".to_owned(),
         }],
@@ -766,6 +767,7 @@ fn any_effects() -> impl Strategy<Value = Effects> {
                 trusted,
                 identifies: identifies
                     .then(|| Identifies {
+                        holds_for: Vec::new(),
                         name: "called".to_owned(),
                         value: "id".to_owned(),
                     })
@@ -1269,6 +1271,7 @@ fn made_of(text: &str) -> Home {
         recipients: vec![text.to_owned()],
         asked: vec![text.to_owned()],
         identifies: vec![Identifies {
+            holds_for: Vec::new(),
             name: text.to_owned(),
             value: text.to_owned(),
         }],

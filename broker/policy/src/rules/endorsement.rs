@@ -3,7 +3,7 @@
 
 use super::condition::Part;
 use super::evaluate::{Operation, Truth};
-use crate::floor::{objections, values};
+use crate::floor::{objections, objections_later, values};
 use carapace_contract::effects::{Effects, Reach};
 use serde_json::{Map, Value};
 
@@ -25,12 +25,22 @@ pub(super) fn is_new(part: Part, operation: &Operation<'_>) -> Truth {
     let reaches = effects.writes >= Reach::Private
         || effects.reads == Reach::Internet
         || !effects.egress.is_empty();
-    // As if others saw it: then the floor looks at every part, in every session.
-    let seen = Effects {
-        writes: Reach::Internet,
-        ..effects.clone()
+    let found = if reaches {
+        // As in a session that has heard others: there the floor looks at every part.
+        objections_later(
+            operation.tool,
+            effects,
+            operation.arguments,
+            operation.facts,
+        )
+    } else {
+        // As if others saw it: of what stays in the workspace the floor says nothing.
+        let seen = Effects {
+            writes: Reach::Internet,
+            ..effects.clone()
+        };
+        objections(operation.tool, &seen, operation.arguments, operation.facts)
     };
-    let found = objections(operation.tool, &seen, operation.arguments, operation.facts);
     let has = |codes: &[&str]| found.iter().any(|one| codes.contains(&one.code));
     let is = PARTS
         .iter()

@@ -4,10 +4,11 @@
 use super::Context;
 use crate::failure::{Exit, Explain, Failure};
 use crate::screen::{self, neutral, time};
-use crate::{broker, home};
+use crate::{broker, files, home};
 use broker::BrokerError;
 use carapace_contract::control::{Ask, ChangeRow, Tell};
 use carapace_policy::replay::{Human, Replay, ReplayError, Tools};
+use carapace_policy::rules::{MAX_BYTES, Rules};
 use clap::{Subcommand, ValueEnum};
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,12 @@ enum Action {
         /// Who answers questions
         #[arg(long, value_enum, default_value_t = Who::Owner)]
         human: Who,
+        /// The rules that hold [default: those of a fresh home]
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
+        /// No rules: the floor alone
+        #[arg(long, conflicts_with = "rules")]
+        no_rules: bool,
     },
     /// What the newest change of rules, tools, grants or configuration made possible, in words
     Changes,
@@ -64,6 +71,8 @@ enum Who {
 enum PolicyError {
     #[error("the tools were not read: {}: {cause}", path.display())]
     Tools { path: PathBuf, cause: String },
+    #[error("the rules were not read: {}: {cause}", path.display())]
+    Rules { path: PathBuf, cause: String },
     #[error("line {at} of the recording: {cause}")]
     Line { at: u64, cause: ReplayError },
     #[error("the recording was not read: {0}")]
@@ -76,6 +85,7 @@ impl Explain for PolicyError {
     fn code(&self) -> &'static str {
         match self {
             PolicyError::Tools { .. } => "policy-tools",
+            PolicyError::Rules { .. } => "policy-rules",
             PolicyError::Line { .. } | PolicyError::TooLong(_) => "policy-line",
             PolicyError::Input(_) => "policy-input",
         }
@@ -86,6 +96,7 @@ impl Explain for PolicyError {
             PolicyError::Tools { .. } => {
                 "{\"tools\": [{\"name\": …, \"effects\": {…}}]} is expected; docs/reference/effects.md has every field".to_owned()
             }
+            PolicyError::Rules { .. } => "`carapace rules` shows the form of a rule".to_owned(),
             _ => "`carapace policy --help` shows the form of a line".to_owned(),
         }
     }
@@ -101,7 +112,12 @@ impl Explain for PolicyError {
 /// The tools or the recording cannot be used.
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     match args.action {
-        Action::Replay { tools, human } => replay(&tools, human),
+        Action::Replay {
+            tools,
+            human,
+            rules,
+            no_rules,
+        } => replay(&tools, human, rules.as_deref(), no_rules),
         Action::Changes => changes(context),
     }
 }
@@ -151,7 +167,7 @@ fn changes(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn replay(tools: &Path, human: Who) -> Result<Exit, Failure> {
+fn replay(tools: &Path, human: Who, rules: Option<&Path>, no_rules: bool) -> Result<Exit, Failure> {
     let fault = |cause: String| PolicyError::Tools {
         path: tools.to_owned(),
         cause,
@@ -163,7 +179,19 @@ fn replay(tools: &Path, human: Who) -> Result<Exit, Failure> {
         Who::Owner => Human::Owner,
         Who::Always => Human::Always,
     };
-    let mut replay = Replay::new(list, human);
+    let rules = match rules {
+        _ if no_rules => Rules::none(),
+        None => Rules::defaults(),
+        Some(path) => {
+            let fault = |cause: String| PolicyError::Rules {
+                path: path.to_owned(),
+                cause,
+            };
+            let text = files::read(path, MAX_BYTES).map_err(|error| fault(error.to_string()))?;
+            Rules::read(&text).map_err(|error| fault(error.to_string()))?
+        }
+    };
+    let mut replay = Replay::new(list, human).under(rules);
     let mut input = std::io::stdin().lock();
     let mut out = std::io::stdout().lock();
     let mut line = Vec::new();
