@@ -129,14 +129,8 @@ impl<'a> Scene<'a> {
     /// Whether a condition holds here. What a scene does not have cannot be told.
     pub(super) fn holds(&self, condition: &Condition) -> Truth {
         match condition {
-            Condition::All(list) => {
-                let truths = list.iter().map(|one| self.holds(one));
-                truths.min().unwrap_or(Truth::Unclear)
-            }
-            Condition::Any(list) => {
-                let truths = list.iter().map(|one| self.holds(one));
-                truths.max().unwrap_or(Truth::Unclear)
-            }
+            Condition::All(list) => self.over(list, Truth::No, Truth::min),
+            Condition::Any(list) => self.over(list, Truth::Yes, Truth::max),
             Condition::Not(one) => self.holds(one).reversed(),
             Condition::Used(one) => self.used(one),
             Condition::Integrity(_)
@@ -155,6 +149,20 @@ impl<'a> Scene<'a> {
                 declares(condition, tool, effects)
             }),
         }
+    }
+
+    /// All of a list together, as far as it takes to come to `last`. Of none it cannot be told.
+    fn over(&self, list: &[Condition], last: Truth, join: impl Fn(Truth, Truth) -> Truth) -> Truth {
+        let mut all: Option<Truth> = None;
+        for one in list {
+            let truth = self.holds(one);
+            let joined = all.map_or(truth, |all| join(all, truth));
+            if joined == last {
+                return last;
+            }
+            all = Some(joined);
+        }
+        all.unwrap_or(Truth::Unclear)
     }
 
     fn used(&self, condition: &Condition) -> Truth {

@@ -50,6 +50,8 @@ const SHOWN: usize = 300;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     rules: Vec<Rule>,
+    /// Of each, whether its conditions stand for its words.
+    compiled: Vec<bool>,
     /// Why they cannot be read.
     fault: Option<String>,
 }
@@ -79,8 +81,13 @@ impl Rules {
         let rules = read::read(text)?
             .into_iter()
             .map(|(_, rule)| rule)
-            .collect();
-        Ok(Self { rules, fault: None })
+            .collect::<Vec<Rule>>();
+        let compiled = rules.iter().map(|rule| rule.compiled().is_some()).collect();
+        Ok(Self {
+            rules,
+            compiled,
+            fault: None,
+        })
     }
 
     /// The rules of a fresh home.
@@ -93,6 +100,7 @@ impl Rules {
     pub fn none() -> Self {
         Self {
             rules: Vec::new(),
+            compiled: Vec::new(),
             fault: None,
         }
     }
@@ -101,6 +109,7 @@ impl Rules {
     pub fn unreadable(reason: impl Into<String>) -> Self {
         Self {
             rules: Vec::new(),
+            compiled: Vec::new(),
             fault: Some(reason.into()),
         }
     }
@@ -132,8 +141,8 @@ impl Rules {
     pub fn arm(&self, state: &mut Armed, facts: &Facts, history: &History) -> Vec<RuleId> {
         let scene = Scene::session(facts, history);
         let mut fresh = Vec::new();
-        for rule in &self.rules {
-            let Some(trigger) = rule.compiled().and_then(|when| when.trigger.as_ref()) else {
+        for (rule, when) in self.placed() {
+            let Some(trigger) = when.and_then(|when| when.trigger.as_ref()) else {
                 continue;
             };
             if !state.is_armed(&rule.id) && scene.holds(trigger) != Truth::No {
@@ -147,8 +156,21 @@ impl Rules {
     /// True where a rule counts in this session: it is not disabled, and armed, or nobody can tell without a
     /// model whether it is.
     pub fn in_force(&self, rule: &Rule, state: &Armed) -> bool {
-        let armed = rule.is_always() || rule.compiled().is_none() || state.is_armed(&rule.id);
-        armed && !state.is_disabled(&rule.id)
+        counts(rule, rule.compiled(), state)
+    }
+
+    /// Whether only a model could judge some of them.
+    pub fn needs_a_judge(&self) -> bool {
+        self.compiled.contains(&false)
+    }
+
+    /// Each, with its conditions where they stand for its words.
+    fn placed(&self) -> impl Iterator<Item = (&Rule, Option<&When>)> {
+        let compiled = self.compiled.iter();
+        self.rules
+            .iter()
+            .zip(compiled)
+            .map(|(rule, compiled)| (rule, rule.when.as_ref().filter(|_| *compiled)))
     }
 
     /// Judges an operation where no sentinel was asked.
@@ -176,10 +198,11 @@ impl Rules {
             found.push((Verdict::Ask, Reason::new(UNREADABLE, text)));
         }
         let scene = Scene::of(operation);
-        let counts =
-            |rule: &&Rule| self.in_force(rule, state) && !(approved && rule.mode == Mode::Approve);
-        for rule in self.rules.iter().filter(counts) {
-            let (verdict, note) = match rule.compiled() {
+        for (rule, when) in self.placed() {
+            if !counts(rule, when, state) || approved && rule.mode == Mode::Approve {
+                continue;
+            }
+            let (verdict, note) = match when {
                 Some(when) => match (scene.holds(&when.effect), rule.mode) {
                     (Truth::No, _) => continue,
                     (truth, mode) => (
@@ -217,6 +240,11 @@ impl Rules {
             uncompiled,
         }
     }
+}
+
+fn counts(rule: &Rule, when: Option<&When>, state: &Armed) -> bool {
+    let armed = rule.is_always() || when.is_none() || state.is_armed(&rule.id);
+    armed && !state.is_disabled(&rule.id)
 }
 
 impl Mode {
