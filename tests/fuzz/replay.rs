@@ -221,6 +221,11 @@ fn the_corpus_reaches_what_it_is_about() {
         let rules = carapace_policy::rules::Rules::read(&text).expect("rules");
         assert_eq!(rules.iter().count(), count, "{file}");
     }
+    assert_eq!(
+        read("rules_yaml", "default"),
+        carapace_policy::rules::DEFAULT_TEXT.as_bytes(),
+        "the corpus has the default rules as they are"
+    );
     for file in ["conditions", "fenced"] {
         let text = String::from_utf8(read("judge_answer", file)).expect("a text");
         carapace_policy::rules::compiled(&text).expect("conditions");

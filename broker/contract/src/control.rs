@@ -108,7 +108,7 @@ pub enum Ask {
     /// Asks a model for conditions that say the same as a rule. Nothing is changed by it. Answered by
     /// [`Tell::Compiled`].
     RuleCompile {
-        /// What the rule waits for, in plain words; at most 4,000 bytes, as the others.
+        /// What the rule waits for, in plain words; at most 2,000 bytes, as the others.
         trigger: String,
         /// What it restricts.
         effect: String,
@@ -331,8 +331,6 @@ pub struct RuleRow {
     pub effect: String,
     /// `compiled`, `uncompiled`, `changed`.
     pub standing: String,
-    /// Armed from the start of every session.
-    pub always: bool,
     /// It counts in the session.
     pub in_force: bool,
     /// A person disabled it in the session.
@@ -602,8 +600,6 @@ pub enum Tell {
     Compiled {
         /// JSON: `{"trigger": …, "effect": …}`.
         when: String,
-        /// The same in words, one condition a line.
-        words: String,
         /// Who says so: `PROVIDER:MODEL`.
         model: String,
     },

@@ -147,6 +147,16 @@ impl Effects {
         self.writes > Reach::None || self.reads == Reach::Internet || !self.egress.is_empty()
     }
 
+    /// True where anything of it leaves this machine: what it reads, what it changes, or an argument.
+    pub fn leaves_machine(&self) -> bool {
+        self.reads == Reach::Internet || self.writes == Reach::Internet || !self.egress.is_empty()
+    }
+
+    /// True where it costs money: an argument is an amount, or paying is what it is for.
+    pub fn costs_money(&self) -> bool {
+        !self.cost.is_empty() || self.acts.contains(&Act::Pay)
+    }
+
     /// Whether its result may hold words of people who are not the owner.
     pub fn is_untrusted(&self) -> bool {
         !self.trusted && self.reads > Reach::None

@@ -60,7 +60,8 @@ impl<T: Judged> Question<T> {
     }
 
     /// The permit, where this answer gives it: it was made for exactly this question by a named
-    /// person, is not "no", has not expired, was not used before, and nothing is frozen meanwhile.
+    /// person, is not "no", has not expired, was not used before, and meanwhile nothing is frozen and no rule
+    /// blocks it.
     ///
     /// # Errors
     /// A refusal with `CONFIRMATION_TIMEOUT` where it is too late, `UNAUTHORIZED` where
@@ -83,6 +84,9 @@ impl<T: Judged> Question<T> {
         }
         if answer.decision == Decision::Deny {
             return refuse(code::CONFIRMATION_DENIED, "denied", "a person said no");
+        }
+        if let Some(refusal) = self.what.barred(world) {
+            return Err(refusal);
         }
         if answer.expires <= world.now {
             return refuse(

@@ -100,7 +100,7 @@ impl Facts {
     pub fn heard(&mut self, message: &str) {
         let before = std::mem::replace(&mut self.message, Spoken::new(message));
         if before != Spoken::default() {
-            self.earlier.push(before);
+            self.earlier.push(before.past());
             if self.earlier.len() > MESSAGES {
                 self.earlier.remove(0);
             }
@@ -149,11 +149,12 @@ impl Facts {
 
     /// A secret was found in what the session wrote.
     pub fn alarmed(&mut self) {
+        self.label.secret = true;
         self.exposure.add(&Cause::Alarm);
     }
 
     /// Words of others look like orders to the assistant, or nobody could look at them: from here on
-    /// everything that changes something is asked about.
+    /// everything that changes the owner's data, reaches others or reads beyond this machine is asked about.
     pub fn suspected(&mut self) {
         self.exposure.add(&Cause::Suspected);
     }
@@ -182,13 +183,13 @@ impl Facts {
 
     /// True where an address may be a recipient: the owner typed it as one or keeps it.
     pub(crate) fn endorses_recipient(&self, address: &Address) -> bool {
-        !self.message.denies(address)
-            && (self.contacts.knows(address)
-                || self.spoken().any(|spoken| spoken.sends_to(address))
-                || self
-                    .resolved
-                    .names_of_address(address.as_str())
-                    .any(|name| self.names(name, &[], true)))
+        (self.contacts.knows(address)
+            || self.spoken().any(|spoken| spoken.sends_to(address))
+            || self
+                .resolved
+                .names_of_address(address.as_str())
+                .any(|name| self.names(name, &[], true)))
+            && !self.leaves_out(address)
     }
 
     /// True where this handle or account is that of somebody whom the owner named, as told by what nobody
@@ -201,18 +202,18 @@ impl Facts {
 
     /// True where an address may be visited or stand in a text: the owner typed it or keeps it.
     pub(crate) fn endorses_address(&self, address: &Address) -> bool {
-        !self.message.denies(address)
-            && (self.contacts.knows(address)
-                || self.spoken().any(|spoken| spoken.typed(address))
-                || self
-                    .resolved
-                    .names_of_address(address.as_str())
-                    .any(|name| self.names(name, &[], false)))
+        (self.contacts.knows(address)
+            || self.spoken().any(|spoken| spoken.typed(address))
+            || self
+                .resolved
+                .names_of_address(address.as_str())
+                .any(|name| self.names(name, &[], false)))
+            && !self.leaves_out(address)
     }
 
     /// True where the owner named a thing by this whole value.
     pub(crate) fn names(&self, value: &str, beside: &[&str], recipient: bool) -> bool {
-        !self.message.leaves_out(value)
+        !self.leaves_out_name(value, recipient)
             && (self.contacts.knows_name(value)
                 || self
                     .spoken()
@@ -229,7 +230,7 @@ impl Facts {
         place: &Place<'_>,
     ) -> bool {
         let other = |word: &str| place.is_other(word);
-        !self.message.leaves_out(value)
+        !self.leaves_out_name(value, recipient)
             && (self.contacts.knows_name(value)
                 || self
                     .spoken()
@@ -269,6 +270,25 @@ impl Facts {
             .map(|name| (stem(name), as_spoken(name)))
             .filter(|(_, spoken)| spoken.contains(' '))
             .any(|(stem, spoken)| self.names_here(stem, &[], false, place) || self.holds(&spoken))
+    }
+
+    /// True where the present message leaves out this address, or whom it is of. A name that anybody gave for
+    /// it is enough for that.
+    fn leaves_out(&self, address: &Address) -> bool {
+        self.message.denies(address)
+            || self.message.leaves_out_owner(
+                address,
+                self.resolved.all_names_of_address(address.as_str()),
+            )
+    }
+
+    /// The same of a name.
+    fn leaves_out_name(&self, name: &str, recipient: bool) -> bool {
+        if recipient {
+            self.message.leaves_out_person(name)
+        } else {
+            self.message.leaves_out(name)
+        }
     }
 
     fn spoken(&self) -> impl Iterator<Item = &Spoken> {

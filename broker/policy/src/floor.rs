@@ -19,7 +19,7 @@ use crate::exposure::ASK_FROM;
 use crate::facts::Facts;
 use crate::resolve::kind::Place;
 use crate::token::{Address, SEARCHED, addresses};
-use carapace_contract::effects::{Act, Effects, Reach, Undo};
+use carapace_contract::effects::{Effects, Reach, Undo};
 use carapace_contract::id::ToolName;
 use carapace_contract::verdict::{Reason, Verdict};
 use serde_json::Value;
@@ -162,6 +162,11 @@ pub(crate) fn objections_later(
     against(tool, effects, arguments, facts, true)
 }
 
+/// True where the floor looks at every part of a call, and not only at what a read carries out.
+pub(crate) fn is_judged_whole(effects: &Effects) -> bool {
+    effects.writes >= Reach::Private || effects.costs_money()
+}
+
 fn against(
     tool: &ToolName,
     effects: &Effects,
@@ -169,7 +174,7 @@ fn against(
     facts: &Facts,
     later: bool,
 ) -> Vec<Objection> {
-    let changes = effects.writes >= Reach::Private || pays(effects);
+    let changes = is_judged_whole(effects);
     let carries = effects.reads == Reach::Internet || !effects.egress.is_empty();
     let mut why = Vec::new();
     if !changes && !carries {
@@ -235,7 +240,7 @@ fn against(
     let light = !reaches_others
         && effects.undo != Undo::Impossible
         && recipients.is_empty()
-        && !pays(effects);
+        && !effects.costs_money();
     // What is granted for later is done when the session has heard others.
     if light && facts.label.is_clean() && !later {
         return why;
@@ -305,11 +310,6 @@ fn against(
     why
 }
 
-/// True where it costs money: an argument is an amount, or paying is what it is for.
-fn pays(effects: &Effects) -> bool {
-    !effects.cost.is_empty() || effects.acts.contains(&Act::Pay)
-}
-
 fn money(effects: &Effects, arguments: &Value, why: &mut Vec<Objection>) {
     for argument in &effects.cost {
         let amount = arguments
@@ -321,7 +321,7 @@ fn money(effects: &Effects, arguments: &Value, why: &mut Vec<Objection>) {
             format!("it costs money: {argument} is {amount}"),
         ));
     }
-    if effects.cost.is_empty() && pays(effects) {
+    if effects.cost.is_empty() && effects.costs_money() {
         why.push(Objection::new(
             "money",
             "it costs money, and does not say how much",
@@ -404,8 +404,13 @@ fn object(value: &Value, place: &Place<'_>, facts: &Facts) -> bool {
             let (said, ids): (Vec<_>, Vec<_>) = parts
                 .iter()
                 .partition(|(key, part)| matches!(key.as_str(), "type" | "kind") && is_kind(part));
+            // Of two words for what it is, nobody knows which one the tool reads.
+            let told = parts
+                .keys()
+                .filter(|key| matches!(key.as_str(), "type" | "kind"));
+            let told = told.count() < 2;
             let said = said.first().and_then(|(_, part)| part.as_str());
-            !ids.is_empty()
+            told && !ids.is_empty()
                 && ids.into_iter().all(|(key, part)| {
                     let place = Place {
                         part: Some(key),

@@ -199,6 +199,13 @@ impl Grants {
             && (self.tools.contains(tool) || self.sessions.contains(&in_session()))
     }
 
+    /// True where a person said yes to this very call, by its arguments: in the configuration, with an
+    /// answer for good, or to a step of a plan. `now` is seconds since 1970.
+    pub fn is_approved(&self, call: &Invocation, facts: &Facts, now: i64) -> bool {
+        self.basis(call, facts, now)
+            .is_some_and(|basis| basis.by_person)
+    }
+
     /// What lets this call pass at `now` (seconds since 1970), if anything does.
     pub(crate) fn basis(&self, call: &Invocation, facts: &Facts, now: i64) -> Option<Basis> {
         if call.caller.group != self.group {

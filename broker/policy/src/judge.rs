@@ -86,7 +86,7 @@ pub(crate) enum Opinion {
     /// For it, on this basis.
     For(Reason),
     /// Neither; for whoever decides or asks later.
-    Told(Reason),
+    Told(Vec<Reason>),
     /// A person should decide, for these reasons.
     Unsure(Vec<Reason>),
     /// Against it.
@@ -104,13 +104,18 @@ impl Opinion {
 }
 
 mod sealed {
-    use super::{Opinion, World};
+    use super::{Opinion, Refusal, World};
 
     /// The judges of one kind of call.
     pub trait Floor {
         /// Their opinions; at least one that is not silent.
         #[allow(private_interfaces)] // sealed: nobody outside can name the trait
         fn opinions(&self, world: &World<'_>) -> Vec<Opinion>;
+
+        /// What no answer lifts, as things stand when it is used.
+        fn barred(&self, _world: &World<'_>) -> Option<Refusal> {
+            None
+        }
     }
 }
 
@@ -158,6 +163,10 @@ impl sealed::Floor for Invocation {
         }
         opinions
     }
+
+    fn barred(&self, world: &World<'_>) -> Option<Refusal> {
+        against(rules(self, world, true))
+    }
 }
 
 impl sealed::Floor for Proposal {
@@ -170,6 +179,10 @@ impl sealed::Floor for Proposal {
             told_label(self.effects(), world),
             rate(world),
         ]
+    }
+
+    fn barred(&self, world: &World<'_>) -> Option<Refusal> {
+        against(step_rules(self, world))
     }
 }
 
@@ -238,10 +251,7 @@ fn authority(call: &Invocation, basis: Option<Reason>) -> Opinion {
         ),
     )];
     let effects = &call.effects;
-    if effects.reads == Reach::Internet
-        || effects.writes == Reach::Internet
-        || !effects.egress.is_empty()
-    {
+    if effects.leaves_machine() {
         reasons.push(Reason::new(
             "leaves-machine",
             "it reaches beyond this machine",
@@ -264,7 +274,7 @@ fn authority(call: &Invocation, basis: Option<Reason>) -> Opinion {
 /// What the session has seen, for whoever decides, or asks later why it was done.
 fn told_label(effects: &Effects, world: &World<'_>) -> Opinion {
     if effects.is_outward() {
-        Opinion::Told(label_of(world))
+        Opinion::Told(vec![label_of(world)])
     } else {
         Opinion::Silent
     }
@@ -354,16 +364,8 @@ fn rules(call: &Invocation, world: &World<'_>, approved: bool) -> Opinion {
     };
     let judged = rules.judge_with(armed, &operation, rulings, approved);
     match judged.verdict {
-        Verdict::Allow => match rulings.iter().next() {
-            None => Opinion::Silent,
-            Some((id, ruling)) => {
-                let text = format!(
-                    "a model judged that your rule {id} does not restrict it: {}",
-                    ruling.reason
-                );
-                Opinion::Told(Reason::new("ruled", text))
-            }
-        },
+        Verdict::Allow if judged.cleared.is_empty() => Opinion::Silent,
+        Verdict::Allow => Opinion::Told(judged.cleared),
         Verdict::Ask => Opinion::Unsure(judged.reasons),
         Verdict::Refuse => Opinion::Against(Refusal::new(
             code::CONFIRMATION_DENIED,
@@ -376,8 +378,14 @@ fn rules(call: &Invocation, world: &World<'_>, approved: bool) -> Opinion {
     }
 }
 
-/// What the owner's rules say of the steps, as far as these are said. Each call is judged by them again.
+/// What the owner's rules say of the steps, as far as these are said, now and once every trigger has come
+/// true: what a person says yes to here is not asked about later. Each call is judged by the rules again.
 fn step_rules(proposal: &Proposal, world: &World<'_>) -> Opinion {
+    let Ruled { rules, armed, .. } = world.rules;
+    let mut later = armed.clone();
+    for rule in rules.iter() {
+        later.arm(rule.id.clone());
+    }
     let mut asks = Vec::new();
     for (at, one) in proposal.steps.iter().enumerate() {
         let example = one.step.example();
@@ -387,23 +395,31 @@ fn step_rules(proposal: &Proposal, world: &World<'_>) -> Opinion {
             arguments: &example,
             facts: world.facts,
         };
-        let judged = world.rules.rules.judge(world.rules.armed, &operation);
-        let mut reasons = judged
-            .reasons
-            .into_iter()
-            .map(|reason| Reason::new(&reason.code, format!("step {}: {}", at + 1, reason.text)));
-        if judged.verdict == Verdict::Refuse {
-            let reason = reasons
+        let of_step =
+            |reason: Reason| Reason::new(&reason.code, format!("step {}: {}", at + 1, reason.text));
+        let now = rules.judge(armed, &operation);
+        if now.verdict == Verdict::Refuse {
+            let reason = now
+                .reasons
+                .into_iter()
                 .next()
-                .unwrap_or_else(|| Reason::new(RULE, "a rule of yours blocks a step"));
-            return Opinion::Against(Refusal::new(code::CONFIRMATION_DENIED, reason));
+                .unwrap_or_else(|| Reason::new(RULE, "a rule of yours blocks it"));
+            return Opinion::Against(Refusal::new(code::CONFIRMATION_DENIED, of_step(reason)));
         }
-        asks.extend(reasons);
+        let then = rules.judge(&later, &operation);
+        asks.extend(then.reasons.into_iter().map(of_step));
     }
     if asks.is_empty() {
         Opinion::Silent
     } else {
         Opinion::Unsure(asks)
+    }
+}
+
+fn against(opinion: Opinion) -> Option<Refusal> {
+    match opinion {
+        Opinion::Against(refusal) => Some(refusal),
+        _ => None,
     }
 }
 
@@ -606,7 +622,7 @@ fn reasons(opinions: Vec<Opinion>, of: Verdict) -> Vec<Reason> {
     for opinion in opinions {
         match opinion {
             Opinion::For(reason) if of == Verdict::Allow => reasons.push(reason),
-            Opinion::Told(reason) => reasons.push(reason),
+            Opinion::Told(more) => reasons.extend(more),
             Opinion::Unsure(more) if of == Verdict::Ask => reasons.extend(more),
             _ => {}
         }

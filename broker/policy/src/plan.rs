@@ -237,9 +237,8 @@ impl TaskGrant {
             return None;
         }
         let objections = floor::objections(tool, effects, arguments, facts);
-        // Nobody said yes to it knowing what the session has come to since.
-        let grown = |objection: &Objection| matches!(objection.code, "exposure" | "suspected");
-        if !self.answered && objections.iter().any(grown) {
+        // Nobody said yes to it: what speaks against a call now, speaks.
+        if !self.answered && !objections.is_empty() {
             return None;
         }
         self.steps.iter().position(|step| {

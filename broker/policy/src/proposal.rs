@@ -4,7 +4,7 @@
 use crate::facts::Facts;
 use crate::judge::Judged;
 use crate::plan::{self, Step};
-use carapace_contract::effects::{Act, Effects, Reach, Undo};
+use carapace_contract::effects::{Effects, Reach, Undo};
 use carapace_contract::id::{CallId, Digest, EffectId};
 use carapace_contract::part::Part;
 use carapace_contract::tool::{Caller, Invocation};
@@ -192,8 +192,7 @@ fn always_judged(effects: &Effects) -> bool {
     effects.writes == Reach::Internet
         || effects.writes == Reach::Private
             && (effects.undo == Undo::Impossible || !effects.egress.is_empty())
-        || !effects.cost.is_empty()
-        || effects.acts.contains(&Act::Pay)
+        || effects.costs_money()
 }
 
 fn told_apart(effects: &Effects) -> impl Iterator<Item = &Vec<String>> {

@@ -293,6 +293,11 @@ impl Replay {
                 }
             }
         }
+        // A no is remembered by what the floor had against it, as the broker does: a rule asks again by itself.
+        let against = match finding.verdict {
+            Verdict::Ask => finding.reasons.clone(),
+            Verdict::Allow | Verdict::Refuse => Vec::new(),
+        };
         let operation = Operation {
             tool: &tool,
             effects,
@@ -310,7 +315,7 @@ impl Replay {
             finding.reasons.extend(judged.reasons);
         }
         if finding.verdict == Verdict::Ask {
-            self.waiting = Some(Waiting::Call(tool, finding.reasons.clone()));
+            self.waiting = Some(Waiting::Call(tool, against));
         }
         finding
     }

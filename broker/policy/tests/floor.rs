@@ -591,12 +591,65 @@ proptest! {
         // By the arguments in the configuration, or by "always exactly this" that still counts.
         let exactly = matches!(which % 8, 1 | 3);
         prop_assert_eq!(asks, if exactly { Verdict::Allow } else { Verdict::Ask });
+        prop_assert_eq!(grants.is_approved(&call, &FACTS, NOW), exactly);
         // Of rules that nobody knows or can judge, none can be said to want a yes only.
         if call.effects.is_outward() {
             prop_assert_eq!(under_rules(&call, &grants, &Rules::unreadable("so"), &Rulings::new()), Verdict::Ask);
             prop_assert_eq!(under_rules(&call, &grants, &ruled("block", None), &Rulings::new()), Verdict::Ask);
         }
     }
+}
+
+/// What is on record of a call that passes in the workspace, under one rule that only a model can judge.
+fn told_by(given: &dyn Fn(&Invocation) -> Given, mode: &str, rulings: &Rulings) -> Vec<String> {
+    let mut call = invocations()
+        .new_tree(&mut proptest::test_runner::TestRunner::deterministic())
+        .unwrap()
+        .current();
+    call.effects = Effects {
+        writes: Reach::Workspace,
+        ..Effects::default()
+    };
+    let grants = grants(&[given(&call)]);
+    let world = World {
+        rules: Ruled {
+            rules: &ruled(mode, None),
+            armed: &Armed::default(),
+            rulings,
+        },
+        ..world(&grants)
+    };
+    match judge(Claim::new(call), &world) {
+        Judgement::Allow(permit) => permit
+            .basis()
+            .iter()
+            .filter(|reason| reason.code == rules::RULED)
+            .map(|reason| reason.text.clone())
+            .collect(),
+        other => panic!("it passes, and is not {:?}", verdict(&other)),
+    }
+}
+
+#[test]
+fn what_a_ruling_cleared_is_told_and_what_it_was_not_asked_for_is_not() {
+    let rulings = |id: &str, verdict| {
+        let reason = "it stays here".to_owned();
+        Rulings::from([(id.parse().unwrap(), Ruling { verdict, reason })])
+    };
+    let tool = |call: &Invocation| Given::Tool(call.tool.clone());
+    let exact = |call: &Invocation| Given::Exact(call.tool.clone(), call.arguments.clone());
+    let told = "a model judged that your rule all does not restrict it: it stays here";
+    let clears = rulings("all", Verdict::Allow);
+    assert_eq!(told_by(&tool, "approve", &clears), [told]);
+    assert_eq!(told_by(&exact, "block", &clears), [told]);
+    // A yes to this very call is all that such a rule wants: no ruling is heeded, and none cleared it.
+    assert!(told_by(&exact, "approve", &clears).is_empty());
+    let asks = rulings("all", Verdict::Ask);
+    assert!(told_by(&exact, "approve", &asks).is_empty());
+    // Of a rule that there is not, nothing is told, whatever stands beside it.
+    let mut two = rulings("another", Verdict::Ask);
+    two.extend(clears);
+    assert_eq!(told_by(&tool, "approve", &two), [told]);
 }
 
 #[test]

@@ -1129,3 +1129,350 @@ fn what_is_read_beyond_the_machine_does_not_leave_through_an_argument_that_nobod
     };
     assert_eq!(judged(&local, "Delete notes-a.txt", &call), Verdict::Allow);
 }
+
+/// What comes of a letter in a session where the owner knows these people and said this before.
+fn sent(
+    contacts: &[&str],
+    earlier: &str,
+    rows: &[(bool, &str)],
+    message: &str,
+    to: &str,
+) -> Verdict {
+    let mut facts = Facts::new(Contacts::of(contacts.iter().copied()));
+    facts.heard(earlier);
+    for (trusted, rows) in rows {
+        let reader = Effects {
+            reads: Reach::Private,
+            trusted: *trusted,
+            identifies: vec![by("name", "email", &[])],
+            ..Effects::default()
+        };
+        facts.saw("people.list", &reader, rows);
+    }
+    facts.heard(message);
+    let arguments = json!({ "to": to, "body": "hello" });
+    floor(&"do.it".parse().unwrap(), &mail(), &arguments, &facts).verdict
+}
+
+#[test]
+fn who_is_left_out_by_name_is_not_reached_by_address() {
+    let known = ["dana@b.example", "board@b.example"];
+    let end = |message: &str, to: &str| sent(&known, "", &[], message, to);
+    for message in [
+        "Send the salary list to the board, but not to Dana",
+        "Send the salary list to the board, but not to dana.",
+        "Send the salary list to everybody except DANA",
+        "Send the salary list to the board. Dana must not see it",
+        "Send the salary list to the board, not to Dana's team",
+    ] {
+        assert_eq!(end(message, "dana@b.example"), Verdict::Ask, "{message}");
+        assert_eq!(end(message, "board@b.example"), Verdict::Allow, "{message}");
+    }
+    for message in [
+        "Send the salary list to Dana",
+        "Send it not to the board but to Dana",
+        "Send the salary list to the board and to Dana, but not to Danae",
+    ] {
+        assert_eq!(end(message, "dana@b.example"), Verdict::Allow, "{message}");
+    }
+    // Where an earlier message typed the address, and where the name is part of it.
+    let message = "Send it to everybody again, but not to Dana";
+    for to in [
+        "dana@b.example",
+        "dana.berg@b.example",
+        "berg-dana@b.example",
+        "dana_berg@b.example",
+        "news+dana@b.example",
+    ] {
+        let earlier = format!("Write to {to}");
+        assert_eq!(sent(&[], &earlier, &[], message, to), Verdict::Ask, "{to}");
+        let again = "Send it again, but not to Bob";
+        assert_eq!(sent(&[], &earlier, &[], again, to), Verdict::Allow, "{to}");
+    }
+    // The name that rows give for it, whoever wrote them, or one word of it.
+    let row = r#"[{"name": "Dana Berg", "email": "Office7@b.example"}]"#;
+    let office = ["office7@b.example"];
+    for trusted in [true, false] {
+        for (message, expected) in [
+            ("Send it to all, but not to Dana Berg", Verdict::Ask),
+            ("Send it to all, but not to dana", Verdict::Ask),
+            ("Send it to all, not to Frau Berg", Verdict::Ask),
+            (
+                "Send it to Dana Miller and Ann Berg, not to Dana Berg",
+                Verdict::Ask,
+            ),
+            ("Send it to all, but not to Ann", Verdict::Allow),
+        ] {
+            let end = sent(&office, "", &[(trusted, row)], message, office[0]);
+            assert_eq!(end, expected, "{message}");
+        }
+    }
+    // In a text and as a page, too.
+    let mut facts = Facts::new(Contacts::of(["dana@b.example", "bob@b.example"]));
+    facts.heard("Send it to bob@b.example, but not to Dana");
+    let arguments = json!({ "to": "bob@b.example", "body": "cc dana@b.example" });
+    let end = floor(&"do.it".parse().unwrap(), &mail(), &arguments, &facts).verdict;
+    assert_eq!(end, Verdict::Ask);
+}
+
+#[test]
+fn who_and_what_is_left_out_need_not_be_written_to_the_letter() {
+    let people = ["Dana", "@ann", "Carla Meyer"];
+    let end = |message: &str, to: &str| sent(&people, "", &[], message, to);
+    for (left_out, to) in [
+        ("dana", "Dana"),
+        ("DANA", "Dana"),
+        ("Ann", "@ann"),
+        ("carla meyer", "Carla Meyer"),
+        ("Carla", "Carla Meyer"),
+    ] {
+        let message = format!("Send it to my friends, but not to {left_out}");
+        assert_eq!(end(&message, to), Verdict::Ask, "{message}");
+        for other in people.iter().filter(|other| **other != to) {
+            assert_eq!(end(&message, other), Verdict::Allow, "{message} {other}");
+        }
+    }
+    let removed = |message: &str, id: &str| {
+        let mut facts = session("Delete Shopping-list.docx and old_notes.txt");
+        facts.heard(message);
+        let arguments = json!({ "id": id });
+        floor(&"remove".parse().unwrap(), &remove(), &arguments, &facts).verdict
+    };
+    for message in [
+        "Delete them all now, but not the shopping list",
+        "Delete them all now, except shopping_list.docx",
+        "Delete them all now, but keep my Shopping List",
+    ] {
+        assert_eq!(
+            removed(message, "Shopping-list.docx"),
+            Verdict::Ask,
+            "{message}"
+        );
+        assert_eq!(
+            removed(message, "old_notes.txt"),
+            Verdict::Allow,
+            "{message}"
+        );
+    }
+    let message = "Delete them all now, but not the shopping bag";
+    assert_eq!(removed(message, "Shopping-list.docx"), Verdict::Allow);
+}
+
+#[test]
+fn a_message_that_is_made_to_be_long_endorses_little_and_ends() {
+    let flood = |between: &str| {
+        let all: Vec<String> = (0..14_000).map(|at| format!("p{at}@x.example")).collect();
+        all.join(between)
+    };
+    for between in [" ", ",", " and "] {
+        let message = format!("Send it to {}", flood(between));
+        assert_eq!(
+            to(&message, "p13999@x.example"),
+            Verdict::Ask,
+            "{between:?}"
+        );
+    }
+    for message in [
+        format!("Send it, not to {}", flood(" ")),
+        format!("Send it to {} and Dana", "x ".repeat(50_000)),
+        format!("Send it, not {} to Dana", "Dana ".repeat(20_000)),
+        format!("Send it. {} Send it to Dana", "Danas, ".repeat(300)),
+        format!("Send it {} to Dana", "\"".repeat(100_000)),
+    ] {
+        asks(&message, "Dana");
+        asks(&message, "p13999@x.example");
+    }
+    // Many sentences are no long one.
+    let talk = "I was at the market, and it rained. We did not stay. What a day!\n".repeat(1_500);
+    let message = format!("{talk}Send it to Dana, to bob@b.example and to carol@b.example.");
+    for person in ["Dana", "bob@b.example", "carol@b.example"] {
+        passes(&message, person);
+    }
+    let message = format!("{talk}Send it to carol@b.example, not to Dana.\n{talk}");
+    asks(&message, "Dana");
+    passes(&message, "carol@b.example");
+    let people: Vec<String> = (0..30).map(|at| format!("p{at}@x.example")).collect();
+    passes(
+        &format!("Send it to {}", people.join(", ")),
+        "p29@x.example",
+    );
+}
+
+#[test]
+fn a_reference_that_says_twice_what_it_is_is_asked_about() {
+    let files = (
+        "drive.search_files",
+        by("filename", "id", &[]),
+        r#"[{"filename": "lunch-plan.txt", "id": "13"}]"#,
+    );
+    let along = |attachment: Value| {
+        let arguments = json!({ "to": "bob@ok.example", "attachments": [attachment] });
+        let call = ("mail.send", &mail(), arguments);
+        after(
+            "Send lunch-plan.txt to bob@ok.example",
+            std::slice::from_ref(&files),
+            call,
+        )
+    };
+    for once in [
+        json!({ "type": "file", "id": "13" }),
+        json!({ "kind": "file", "id": "13" }),
+    ] {
+        assert_eq!(along(once), Verdict::Allow);
+    }
+    for twice in [
+        json!({ "type": "file", "kind": "mail", "id": "13" }),
+        json!({ "kind": "file", "type": "mail", "id": "13" }),
+        json!({ "kind": "file", "type": "file", "id": "13" }),
+        json!({ "kind": "file", "type": "lunch-plan.txt", "id": "13" }),
+    ] {
+        assert_eq!(along(twice.clone()), Verdict::Ask, "{twice}");
+    }
+}
+
+#[test]
+fn a_date_or_a_number_is_no_name_whatever_stands_beside_it() {
+    let rows = r#"[{"title": "5/20", "id": "7"}, {"title": "12", "id": "8"}, {"title": "Q", "id": "9"}, {"title": "Sprint 5", "id": "10"}]"#;
+    let invite = Effects {
+        objects: list(&["event_id"]),
+        acts: vec![Act::Invite],
+        ..remove()
+    };
+    let end = |message: &str, id: &str| {
+        let seen = [("calendar.list_events", by("title", "id", &[]), rows)];
+        let call = ("calendar.invite", &invite, json!({ "event_id": id }));
+        after(message, &seen, call)
+    };
+    assert_eq!(end("Add Eve to the 5/20 event", "7"), Verdict::Ask);
+    assert_eq!(end("Add Eve to the event 12", "8"), Verdict::Ask);
+    assert_eq!(end("Add Eve to the event Q", "9"), Verdict::Ask);
+    assert_eq!(end("Add Eve to the event 'Sprint 5'", "10"), Verdict::Allow);
+}
+
+#[test]
+fn two_things_of_one_name_are_two_under_whatever_field_their_ids_stand() {
+    let two = [
+        (
+            "look_mails",
+            by("subject", "mail_id", &[]),
+            r#"{"subject": "Museum", "mail_id": "4"}"#,
+        ),
+        (
+            "look_bookings",
+            by("title", "booking_id", &[]),
+            r#"{"title": "Museum", "booking_id": "B8"}"#,
+        ),
+    ];
+    let end = |message: &str, rows: &[(&str, Identifies, &str)], argument: &str, id: &str| {
+        let effects = Effects {
+            objects: list(&[argument]),
+            ..remove()
+        };
+        after(message, rows, ("remove", &effects, json!({ argument: id })))
+    };
+    let message = "Delete 'Museum'";
+    assert_eq!(end(message, &two[..1], "mail_id", "4"), Verdict::Allow);
+    assert_eq!(end(message, &two[1..], "booking_id", "B8"), Verdict::Allow);
+    assert_eq!(end(message, &two, "mail_id", "4"), Verdict::Ask);
+    assert_eq!(end(message, &two, "booking_id", "B8"), Verdict::Ask);
+    let message = "Delete the mail 'Museum'";
+    assert_eq!(end(message, &two, "mail_id", "4"), Verdict::Allow);
+    assert_eq!(end(message, &two, "booking_id", "B8"), Verdict::Ask);
+    let message = "Delete the booking 'Museum'";
+    assert_eq!(end(message, &two, "booking_id", "B8"), Verdict::Allow);
+    assert_eq!(end(message, &two, "mail_id", "4"), Verdict::Ask);
+    // One number for both.
+    let same = [
+        two[0].clone(),
+        (
+            "look_bookings",
+            by("title", "booking_id", &[]),
+            r#"{"title": "Museum", "booking_id": "4"}"#,
+        ),
+    ];
+    for argument in ["mail_id", "booking_id"] {
+        assert_eq!(end("Delete 'Museum'", &same, argument, "4"), Verdict::Ask);
+    }
+    assert_eq!(
+        end("Delete the mail 'Museum'", &same, "mail_id", "4"),
+        Verdict::Allow
+    );
+    // One tool does not say of what kind its ids are, so they may be of this one.
+    let files = [
+        (
+            "list",
+            by("name", "id", &[]),
+            r#"{"name": "notes.txt", "id": "7"}"#,
+        ),
+        (
+            "search",
+            by("name", "file_id", &[]),
+            r#"{"name": "notes.txt", "file_id": "9"}"#,
+        ),
+    ];
+    for message in ["Delete notes.txt", "Delete the file notes.txt"] {
+        assert_eq!(end(message, &files, "file_id", "9"), Verdict::Ask);
+        assert_eq!(end(message, &files, "id", "7"), Verdict::Ask);
+        assert_eq!(end(message, &files[1..], "file_id", "9"), Verdict::Allow);
+        assert_eq!(end(message, &files[..1], "id", "7"), Verdict::Allow);
+    }
+    // Two ids of one row are of one thing.
+    let rows = r#"[{"name": "Dana Berg", "id": "U7", "email": "d7@b.example"}]"#;
+    let more = r#"[{"name": "Dana Berg", "id": "U8", "email": "d8@b.example"}]"#;
+    let told = |rows: &[&str]| {
+        let mut facts = session("Tell Dana Berg that I am late");
+        let reader = Effects {
+            reads: Reach::Private,
+            trusted: true,
+            identifies: vec![by("name", "id", &["user"]), by("name", "email", &[])],
+            ..Effects::default()
+        };
+        for rows in rows {
+            facts.saw("people.list_users", &reader, rows);
+        }
+        let send = Effects {
+            recipients: list(&["user"]),
+            ..mail()
+        };
+        ["U7", "d7@b.example"].map(|user| {
+            let arguments = json!({ "user": user, "body": "late" });
+            floor(&"chat.send".parse().unwrap(), &send, &arguments, &facts).verdict
+        })
+    };
+    assert_eq!(told(&[rows]), [Verdict::Allow; 2]);
+    assert_eq!(told(&[rows, more]), [Verdict::Ask; 2]);
+}
+
+#[test]
+fn a_session_that_has_seen_too_much_resolves_no_name() {
+    let own = r#"[{"name": "report-1.txt", "id": "13"}]"#;
+    let flood = |from: usize, length: usize| -> String {
+        let rows: Vec<Value> = (from..from + 9_000)
+            .map(
+                |at| json!({ "name": format!("n-{}", at % 9_000), "id": format!("{at:0length$}") }),
+            )
+            .collect();
+        Value::from(rows).to_string()
+    };
+    let end = |floods: &[String]| {
+        let rows: Vec<(&str, bool)> = std::iter::once((own, false))
+            .chain(floods.iter().map(|rows| (rows.as_str(), false)))
+            .collect();
+        seen(&remove(), &rows, json!("13"))
+    };
+    let many: Vec<String> = (0..12).map(|at| flood(at * 9_000, 1)).collect();
+    assert_eq!(end(&many[..9]), Verdict::Allow);
+    assert_eq!(end(&many), Verdict::Ask);
+    let long = |times: usize| -> Vec<String> {
+        (0..times)
+            .map(|time| {
+                let rows: Vec<Value> = (0..900)
+                    .map(|at| json!({ "name": format!("n-{at}"), "id": format!("{:01000}", time * 900 + at) }))
+                    .collect();
+                Value::from(rows).to_string()
+            })
+            .collect()
+    };
+    assert_eq!(end(&long(2)), Verdict::Allow);
+    assert_eq!(end(&long(20)), Verdict::Ask);
+}

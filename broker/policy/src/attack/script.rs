@@ -43,7 +43,7 @@ impl Fits {
             Fits::Sends => effects.writes == Reach::Internet && !effects.recipients.is_empty(),
             Fits::Fetches => !changes && !effects.egress.is_empty(),
             Fits::Attaches => !effects.recipients.is_empty() && !effects.attachments.is_empty(),
-            Fits::For(Act::Pay) => !effects.cost.is_empty() || effects.acts.contains(&Act::Pay),
+            Fits::For(Act::Pay) => effects.costs_money(),
             Fits::For(act @ (Act::Delete | Act::Change)) => {
                 changes && effects.acts.contains(&act) && !effects.objects.is_empty()
             }

@@ -27,7 +27,7 @@ pub(super) fn in_words(effects: &Effects) -> String {
             parts.push(format!("{what} {}", arguments(list)));
         }
     }
-    if effects.cost.is_empty() && effects.acts.contains(&Act::Pay) {
+    if effects.cost.is_empty() && effects.costs_money() {
         parts.push("costs money".to_owned());
     }
     if effects.undo == Undo::Impossible {
@@ -48,13 +48,12 @@ pub(super) fn in_words(effects: &Effects) -> String {
 
 /// Which calls of a granted tool pass, as far as the floor goes, and when: `{which} now {how}`.
 pub(super) fn passes(effects: &Effects) -> (&'static str, &'static str) {
-    let pays = !effects.cost.is_empty() || effects.acts.contains(&Act::Pay);
     let carries = effects.reads == Reach::Internet || !effects.egress.is_empty();
     let own = effects.egress.is_empty()
         && effects.recipients.is_empty()
         && effects.undo != Undo::Impossible;
     match effects.writes {
-        _ if pays => (
+        _ if effects.costs_money() => (
             "",
             "is left to the floor, which always asks about what costs money",
         ),

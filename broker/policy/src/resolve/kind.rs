@@ -194,6 +194,11 @@ impl HoldsFor {
         Self::Like(kind, words(&identifies.value).concat())
     }
 
+    /// True where it says what kind of thing it is.
+    pub(crate) fn is_told(&self) -> bool {
+        !matches!(self, Self::Like(Kind(None), _))
+    }
+
     /// True where an id of these rows may stand in such an argument.
     pub(crate) fn admits(&self, place: &Place<'_>) -> bool {
         match self {

@@ -2,6 +2,7 @@
 //! A row whose name the owner used stands for the thing that the owner meant, as long as there is only one,
 //! and only where a thing of its [kind] is asked for.
 //!
+//! Things are told apart by their ids, in whatever field these stand; the ids of one row are of one thing.
 //! A thing of another kind counts as a second one of the name, too, unless the owner said the kind beside it:
 //! "the booking 'Museum'" is not the mail about it.
 //!
@@ -16,6 +17,7 @@ use carapace_contract::effects::Identifies;
 use kind::{HoldsFor, Place};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The longest result that is read, in bytes. Names in longer ones resolve nothing.
 const LONGEST: usize = 1024 * 1024;
@@ -24,26 +26,88 @@ const LONGEST: usize = 1024 * 1024;
 const ROWS: usize = 10_000;
 /// The most names of one thing that are tried.
 const CALLED: usize = 64;
-/// The most names that are kept for a session.
+/// The most names that are kept for a session, and of all it keeps the most ids and bytes. Where there is no room any
+/// more, a second thing of a name would not be seen, and names resolve nothing.
 const NAMES: usize = 10_000;
+const IDS: usize = 100_000;
+const BYTES: usize = 16 * 1024 * 1024;
 
 /// The most ids of one name that are kept. Where there are as many, a word for their kind picks none.
 const ALIKE: usize = 1024;
-/// The most places that are kept of one id.
+/// The most places that are kept of one id, and ids of one row.
 const PLACES: usize = 16;
 
-/// The ids that were seen under one name, each with what it holds for.
-type Ids = BTreeMap<String, BTreeSet<HoldsFor>>;
+/// What is known of an id under one name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Seen {
+    /// What it holds for.
+    holds: BTreeSet<HoldsFor>,
+    /// Other ids of the same row: the same thing, as a person has an account and an address.
+    beside: BTreeSet<Arc<str>>,
+}
+
+impl Seen {
+    fn admits(&self, place: &Place<'_>) -> bool {
+        self.holds.iter().any(|holds| holds.admits(place))
+    }
+
+    /// True where it may be of the kind that belongs here.
+    fn may_be(&self, place: &Place<'_>) -> bool {
+        self.is_full()
+            || self
+                .holds
+                .iter()
+                .any(|holds| holds.admits(place) || !holds.is_told())
+    }
+
+    /// True where it is told to be of another kind, too: an id of two things.
+    fn is_twofold(&self, place: &Place<'_>) -> bool {
+        self.is_full()
+            || self
+                .holds
+                .iter()
+                .any(|holds| holds.is_told() && !holds.admits(place))
+    }
+
+    fn is_full(&self) -> bool {
+        self.holds.len() >= PLACES
+    }
+}
+
+/// The ids that were seen under one name, whatever field they stood in.
+type Ids = BTreeMap<Arc<str>, Seen>;
+
+/// Things by their names, and names by the ids of the things.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Known {
+    ids: BTreeMap<Arc<str>, Ids>,
+    /// By id in small letters, as one address may be written in several ways.
+    names: BTreeMap<String, BTreeSet<Arc<str>>>,
+}
+
+impl Known {
+    /// Every name under which something of this id, whatever the case of its letters, was seen.
+    fn names_of(&self, id: &str) -> impl Iterator<Item = &str> {
+        self.names
+            .get(&id.to_ascii_lowercase())
+            .into_iter()
+            .flatten()
+            .map(|name| &**name)
+    }
+}
 
 /// What names stand for, as far as this session has seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Resolved {
-    /// By field and name: every id that was seen under it.
-    ids: BTreeMap<(String, String), Ids>,
+    others: Known,
     /// The same, from tools whose results nobody else writes.
-    trusted: BTreeMap<(String, String), Ids>,
+    trusted: Known,
     /// By name as it is spoken: every id that was seen under a name that is spoken so.
-    spoken: BTreeMap<String, BTreeSet<String>>,
+    spoken: BTreeMap<String, BTreeSet<Arc<str>>>,
+    /// Ids and bytes of all that is kept.
+    kept: usize,
+    bytes: usize,
+    full: bool,
 }
 
 impl Resolved {
@@ -55,7 +119,7 @@ impl Resolved {
         text: &str,
         trusted: bool,
     ) {
-        if identifies.is_empty() || text.len() > LONGEST {
+        if identifies.is_empty() || text.len() > LONGEST || self.full {
             return;
         }
         let fields: Vec<(&Identifies, HoldsFor)> = identifies
@@ -63,49 +127,87 @@ impl Resolved {
             .map(|field| (field, HoldsFor::of(tool, field)))
             .collect();
         for row in rows(text) {
-            for (field, holds_for) in &fields {
-                let (Some(name), Some(id)) = (
-                    row.get(&field.name).and_then(word),
-                    row.get(&field.value).and_then(word),
-                ) else {
-                    continue;
-                };
-                let known = if trusted {
-                    &mut self.trusted
-                } else {
-                    &mut self.ids
-                };
-                let spoken = as_spoken(&name);
-                if self.spoken.len() < NAMES || self.spoken.contains_key(&spoken) {
-                    let alike = self.spoken.entry(spoken).or_default();
-                    // Two are as many as a hundred.
-                    if alike.len() < 2 {
-                        alike.insert(id.clone());
-                    }
+            let mut ids: BTreeMap<String, Vec<(Arc<str>, &HoldsFor)>> = BTreeMap::new();
+            for (field, holds) in &fields {
+                if let Some(name) = row.get(&field.name).and_then(word)
+                    && let Some(id) = row.get(&field.value).and_then(word)
+                {
+                    ids.entry(name).or_default().push((id.into(), holds));
                 }
-                let key = (field.value.clone(), name);
-                // A second thing of a known name counts even where there is no room for a new name.
-                if known.len() < NAMES || known.contains_key(&key) {
-                    let ids = known.entry(key).or_default();
-                    if ids.len() < ALIKE || ids.contains_key(&id) {
-                        let held = ids.entry(id).or_default();
-                        if held.len() < PLACES {
-                            held.insert(holds_for.clone());
-                        }
-                    }
+            }
+            for (name, ids) in ids {
+                let room = ids.len() + 1;
+                let bytes: usize = ids.iter().map(|(id, _)| id.len()).sum();
+                // Each stands in three places at most, beside the other ids of its row.
+                let bytes = 3 * (name.len() + bytes) + bytes * ids.len().min(PLACES);
+                if self.kept + room > IDS || self.bytes + bytes > BYTES {
+                    self.full = true;
+                    return;
                 }
+                self.keep(&name.into(), &ids, trusted);
             }
         }
     }
 
-    /// The names under which exactly this id, and no other of any kind, was seen, where it holds for this place.
+    /// Keeps one thing of a name with its ids.
+    fn keep(&mut self, name: &Arc<str>, ids: &[(Arc<str>, &HoldsFor)], trusted: bool) {
+        let spoken = as_spoken(name);
+        if self.spoken.len() < NAMES || self.spoken.contains_key(&spoken) {
+            let long = spoken.len();
+            let alike = self.spoken.entry(spoken).or_insert_with(|| {
+                self.bytes += long;
+                BTreeSet::new()
+            });
+            for (id, _) in ids {
+                // Two are as many as a hundred.
+                if alike.len() < 2 && alike.insert(id.clone()) {
+                    self.bytes += id.len();
+                }
+            }
+        }
+        let known = if trusted {
+            &mut self.trusted
+        } else {
+            &mut self.others
+        };
+        // A second thing of a known name counts even where there is no room for a new name.
+        if known.ids.len() >= NAMES && !known.ids.contains_key(name) {
+            return;
+        }
+        let alike = known.ids.entry(name.clone()).or_insert_with(|| {
+            self.bytes += name.len();
+            Ids::new()
+        });
+        for (id, holds) in ids {
+            if alike.len() >= ALIKE && !alike.contains_key(id) {
+                continue;
+            }
+            let seen = alike.entry(id.clone()).or_insert_with(|| {
+                self.kept += 1;
+                self.bytes += 2 * id.len();
+                Seen::default()
+            });
+            if !seen.is_full() {
+                seen.holds.insert((*holds).clone());
+            }
+            for (other, _) in ids.iter().take(PLACES) {
+                if other != id && seen.beside.len() < PLACES && seen.beside.insert(other.clone()) {
+                    self.bytes += other.len();
+                }
+            }
+            let names = known.names.entry(id.to_ascii_lowercase()).or_default();
+            names.insert(name.clone());
+        }
+    }
+
+    /// The names under which exactly this thing, and no other of any kind, was seen, where its id holds for this place.
     pub(crate) fn names_of<'a>(
         &'a self,
         id: &'a str,
         place: &'a Place<'a>,
     ) -> impl Iterator<Item = &'a str> {
-        self.names(id, false, move |held| {
-            held.iter().any(|held| held.admits(place))
+        self.names(id, false, move |seen| {
+            seen.admits(place) && !seen.is_twofold(place)
         })
     }
 
@@ -115,38 +217,48 @@ impl Resolved {
         id: &'a str,
         place: &'a Place<'a>,
     ) -> impl Iterator<Item = &'a str> {
-        self.names(id, true, move |held| {
-            held.iter().any(|held| held.admits(place))
+        self.names(id, true, move |seen| {
+            seen.admits(place) && !seen.is_twofold(place)
         })
     }
 
-    /// The names under which exactly this id was seen among those that hold for this place.
+    /// The names under which exactly this thing was seen among those that may be of the kind that belongs in this place.
     pub(crate) fn names_of_its_kind<'a>(
         &'a self,
         id: &'a str,
         place: &'a Place<'a>,
     ) -> impl Iterator<Item = &'a str> {
-        let only = move |ids: &Ids| {
-            let admitted = |held: &BTreeSet<HoldsFor>| held.iter().any(|held| held.admits(place));
+        let no_other = move |ids: &Ids, seen: Option<&Seen>| {
             ids.len() < ALIKE
-                && ids.get(id).is_some_and(admitted)
-                && !ids
-                    .iter()
-                    .any(|(other, held)| other != id && admitted(held))
+                && !ids.iter().any(|(other, held)| {
+                    **other != *id
+                        && seen.is_none_or(|seen| !seen.beside.contains(other))
+                        && held.may_be(place)
+                })
         };
-        self.trusted
-            .iter()
-            .chain(&self.ids)
-            .filter(move |(key, ids)| only(ids) && self.trusted.get(*key).is_none_or(only))
-            .map(|((_, name), _)| name.as_str())
-            .take(CALLED)
+        let only = move |ids: &Ids| {
+            ids.get(id)
+                .is_some_and(|seen| seen.admits(place) && no_other(ids, Some(seen)))
+        };
+        self.seen_as(id, false, move |ids, own| {
+            only(ids)
+                && own.is_none_or(|own| {
+                    if own.contains_key(id) {
+                        only(own)
+                    } else {
+                        no_other(own, None)
+                    }
+                })
+        })
     }
 
-    /// True where no other id was seen under a name that is spoken like this one.
+    /// True where no other thing was seen under a name that is spoken like this one.
     pub(crate) fn is_alone(&self, name: &str) -> bool {
-        self.spoken
-            .get(&as_spoken(name))
-            .is_some_and(|ids| ids.len() == 1)
+        !self.full
+            && self
+                .spoken
+                .get(&as_spoken(name))
+                .is_some_and(|ids| ids.len() == 1)
     }
 
     /// The names under which this id was seen with others, where it holds for this place.
@@ -157,14 +269,11 @@ impl Resolved {
     ) -> impl Iterator<Item = &'a str> {
         let among = move |ids: &Ids| {
             ids.get(id)
-                .is_some_and(|held| held.iter().any(|held| held.admits(place)))
+                .is_some_and(|seen| seen.admits(place) && !seen.is_twofold(place))
         };
-        self.trusted
-            .iter()
-            .chain(&self.ids)
-            .filter(move |(key, ids)| among(ids) && self.trusted.get(*key).is_none_or(among))
-            .map(|((_, name), _)| name.as_str())
-            .take(CALLED)
+        self.seen_as(id, false, move |ids, own| {
+            among(ids) && own.is_none_or(among)
+        })
     }
 
     /// The names under which exactly this address was told by tools whose results nobody else writes. An
@@ -176,22 +285,52 @@ impl Resolved {
         self.names(address, true, |_| true)
     }
 
+    /// Every name that anybody gave for this address.
+    pub(crate) fn all_names_of_address(&self, address: &str) -> impl Iterator<Item = &str> {
+        self.trusted
+            .names_of(address)
+            .chain(self.others.names_of(address))
+    }
+
     fn names<'a>(
         &'a self,
         id: &'a str,
         trusted: bool,
-        holds: impl Fn(&BTreeSet<HoldsFor>) -> bool + 'a,
+        holds: impl Fn(&Seen) -> bool + 'a,
     ) -> impl Iterator<Item = &'a str> {
-        let others = (!trusted).then_some(&self.ids);
-        let only = move |ids: &Ids| ids.len() == 1 && ids.get(id).is_some_and(&holds);
-        self.trusted
-            .iter()
-            .chain(others.into_iter().flatten())
-            .filter(move |(key, ids)| {
-                // What others write neither takes over a name of a trusted row nor adds a second thing to it.
-                only(ids) && self.trusted.get(*key).is_none_or(&only)
+        let only = move |ids: &Ids| {
+            ids.get(id).is_some_and(|seen| {
+                let same = |other: &Arc<str>| **other == *id || seen.beside.contains(other);
+                holds(seen) && ids.keys().all(same)
             })
-            .map(|((_, name), _)| name.as_str())
+        };
+        self.seen_as(id, trusted, move |ids, own| {
+            // What others write neither takes over a name of a trusted row nor adds a second thing to it.
+            only(ids) && own.is_none_or(&only)
+        })
+    }
+
+    /// The names under which this id was seen, where what was seen under them is such, beside what trusted
+    /// rows have under them.
+    fn seen_as<'a>(
+        &'a self,
+        id: &'a str,
+        trusted: bool,
+        is: impl Fn(&Ids, Option<&Ids>) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a str> {
+        let others = (!trusted).then_some(&self.others);
+        [Some(&self.trusted), others]
+            .into_iter()
+            .flatten()
+            .filter(|_| !self.full)
+            .flat_map(move |known| known.names_of(id).map(move |name| (known, name)))
+            .filter(move |(known, name)| {
+                known
+                    .ids
+                    .get(*name)
+                    .is_some_and(|ids| is(ids, self.trusted.ids.get(*name)))
+            })
+            .map(|(_, name)| name)
             .take(CALLED)
     }
 }
@@ -271,9 +410,10 @@ mod tests {
         };
         let names: Vec<String> = known.names_of(id, &place).map(str::to_owned).collect();
         known
+            .others
             .ids
             .keys()
-            .map(|(_, name)| name.as_str())
+            .map(|name| &**name)
             .filter(|name| names.iter().any(|own| own == name))
             .collect()
     }

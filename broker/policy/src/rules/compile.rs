@@ -208,8 +208,12 @@ pub fn compiled(text: &str) -> Result<When, RulesError> {
     Ok(when)
 }
 
-/// The JSON of a model's answer: all of it, or all that its one fence holds.
-pub(super) fn json_of(text: &str, most: usize) -> Result<&str, String> {
+/// The JSON of a model's answer, of at most so many bytes: all of it, or all that its one fence holds.
+/// Whether it is JSON, its reader finds out; nothing that stands beside it is skipped.
+///
+/// # Errors
+/// The answer is longer; the sentence says how long it is, and holds no word of it.
+pub fn json_of(text: &str, most: usize) -> Result<&str, String> {
     if text.len() > most {
         return Err(format!(
             "the answer has {} bytes, more than {most}",

@@ -3,8 +3,8 @@
 
 use super::condition::Part;
 use super::evaluate::{Operation, Truth};
-use crate::floor::{objections, objections_later, values};
-use carapace_contract::effects::{Effects, Reach};
+use crate::floor::{is_judged_whole, objections, objections_later, values};
+use carapace_contract::effects::{Effects, Reach, Undo};
 use serde_json::{Map, Value};
 
 const PARTS: [(Part, &[&str]); 6] = [
@@ -22,10 +22,8 @@ const UNTOLD: [&str; 3] = ["nothing-named", "not-arguments", "too-many"];
 /// Whether a part is new. It cannot be told where the tool does not say which of its arguments are what.
 pub(super) fn is_new(part: Part, operation: &Operation<'_>) -> Truth {
     let effects = operation.effects;
-    let reaches = effects.writes >= Reach::Private
-        || effects.reads == Reach::Internet
-        || !effects.egress.is_empty();
-    let found = if reaches {
+    let is_whole = is_judged_whole(effects);
+    let found = if is_whole {
         // As in a session that has heard others: there the floor looks at every part.
         objections_later(
             operation.tool,
@@ -34,7 +32,8 @@ pub(super) fn is_new(part: Part, operation: &Operation<'_>) -> Truth {
             operation.facts,
         )
     } else {
-        // As if others saw it: of what stays in the workspace the floor says nothing.
+        // As if others saw it: of what stays in the workspace the floor says nothing, and of a read beyond
+        // this machine only what it carries out.
         let seen = Effects {
             writes: Reach::Internet,
             ..effects.clone()
@@ -48,6 +47,7 @@ pub(super) fn is_new(part: Part, operation: &Operation<'_>) -> Truth {
     if is {
         return Truth::Yes;
     }
+    let reaches = is_whole || effects.leaves_machine();
     let carries_unsaid = effects.reads == Reach::Internet && effects.egress.is_empty();
     if reaches && has(&UNTOLD) || carries_unsaid && matches!(part, Part::Address | Part::Anything) {
         return Truth::Unclear;
@@ -97,8 +97,20 @@ pub(super) fn reached(operation: &Operation<'_>, most: usize) -> Vec<Reached> {
 /// Whether a value is new, where the call has nothing else in it.
 fn alone(part: Part, argument: &str, value: &Value, operation: &Operation<'_>) -> bool {
     let list = vec![argument.to_owned()];
+    let whole = operation.effects;
+    // Nobody else is told and nothing is paid: then it depends on what the tool changes, and how.
+    let is_own = is_judged_whole(whole)
+        && !whole.costs_money()
+        && whole.egress.is_empty()
+        && values(operation.arguments, &whole.recipients).is_empty();
+    let (writes, undo) = if is_own {
+        (whole.writes, whole.undo)
+    } else {
+        (Reach::Internet, Undo::Impossible)
+    };
     let mut effects = Effects {
-        writes: Reach::Internet,
+        writes,
+        undo,
         ..Effects::default()
     };
     match part {
@@ -109,7 +121,7 @@ fn alone(part: Part, argument: &str, value: &Value, operation: &Operation<'_>) -
         Part::Attachment | Part::Content | Part::Anything => effects.attachments = list,
     }
     let arguments = Value::Object(Map::from_iter([(argument.to_owned(), value.clone())]));
-    let found = objections(operation.tool, &effects, &arguments, operation.facts);
+    let found = objections_later(operation.tool, &effects, &arguments, operation.facts);
     // A list within a list is no single value that anybody could have named.
     value.is_array()
         || found.iter().any(|one| {

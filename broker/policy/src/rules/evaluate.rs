@@ -7,13 +7,16 @@ use super::glob::Glob;
 use crate::act;
 use crate::facts::Facts;
 use crate::floor::values;
-use carapace_contract::effects::{Act, Effects, Reach};
+use crate::token::Address;
+use carapace_contract::effects::{Effects, Reach};
 use carapace_contract::id::ToolName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The longest value that is compared with a pattern, in bytes.
 const LONGEST: usize = 256 * 1024;
+/// The longest path that a file system takes, in bytes.
+const PATH: usize = 4096;
 /// The most single values of an argument that are looked at.
 const VALUES: usize = 10_000;
 /// How deeply within an argument values are looked for.
@@ -200,19 +203,14 @@ fn seen(condition: &Condition, facts: &Facts) -> Truth {
 
 /// What the tool declares.
 fn declares(condition: &Condition, tool: &ToolName, effects: &Effects) -> Truth {
-    let leaves = effects.reads == Reach::Internet
-        || effects.writes == Reach::Internet
-        || !effects.egress.is_empty();
     match condition {
         Condition::Tool(glob) => glob.fits(tool.as_str()),
         Condition::Act(wanted) => act::acts_of(tool, effects).contains(wanted),
         Condition::Reads(least) => effects.reads >= *least,
         Condition::Writes(least) => effects.writes >= *least,
         Condition::Undo(least) => effects.undo >= *least,
-        Condition::LeavesMachine(wanted) => leaves == *wanted,
-        Condition::Cost(wanted) => {
-            (!effects.cost.is_empty() || effects.acts.contains(&Act::Pay)) == *wanted
-        }
+        Condition::LeavesMachine(wanted) => effects.leaves_machine() == *wanted,
+        Condition::Cost(wanted) => effects.costs_money() == *wanted,
         Condition::Returns(glob) => effects
             .data
             .iter()
@@ -242,14 +240,26 @@ fn recipient(test: &Recipient, operation: &Operation<'_>) -> Truth {
     let all = [&effects.recipients, &effects.egress]
         .into_iter()
         .flat_map(|list| values(operation.arguments, list));
+    let apart = |one: char| one.is_whitespace() || ",;<>".contains(one);
     let mut truth = Truth::No;
     let mut any = false;
     for (_, value) in all {
         any = true;
         let one = match &value {
             // Several in one text: which of them is reached, the tool alone knows.
-            Value::String(text) if text.contains([',', ';', '<', '>', '\n']) => Truth::Unclear,
-            Value::String(text) => fits(&test.matches, &test.other_than, text.trim()),
+            Value::String(text) if text.trim().contains(apart) => Truth::Unclear,
+            Value::String(text) => {
+                let text = text.trim().trim_end_matches('.');
+                // Also in the one spelling that addresses are compared in.
+                let plain = Address::whole(text);
+                let forms = [Some(text), plain.as_ref().map(Address::as_str)];
+                forms
+                    .into_iter()
+                    .flatten()
+                    .map(|form| fits(&test.matches, &test.other_than, form))
+                    .max()
+                    .unwrap_or(Truth::Unclear)
+            }
             Value::Number(number) => fits(&test.matches, &test.other_than, &number.to_string()),
             _ => Truth::Unclear,
         };
@@ -326,9 +336,8 @@ fn fits(matches: &Option<Glob>, other_than: &Option<Glob>, text: &str) -> Truth 
 /// Whether a path leads to or into a folder of this name, by its words. Where it leads up again, only the
 /// file system knows.
 fn is_under(path: &str, folder: &str) -> Truth {
-    // No file system takes a longer one.
-    if path.len() > 4096 {
-        return Truth::No;
+    if path.len() > LONGEST {
+        return Truth::Unclear;
     }
     let lower = |text: &str| text.to_lowercase();
     let parts: Vec<String> = path
@@ -342,6 +351,10 @@ fn is_under(path: &str, folder: &str) -> Truth {
         return Truth::Yes;
     }
     if parts.iter().any(|part| part == "..") {
+        return Truth::Unclear;
+    }
+    // A text of several lines is none, however long. What else a tool makes of so long a path, nobody knows.
+    if path.len() > PATH && !path.contains('\n') {
         return Truth::Unclear;
     }
     Truth::No

@@ -18,7 +18,7 @@ mod sentinel;
 mod state;
 mod words;
 
-pub use compile::{Prompt, compile_prompt, compiled};
+pub use compile::{Prompt, compile_prompt, compiled, json_of};
 pub use condition::{Argument, Condition, Part, Recipient};
 pub use edit::{added, removed, replaced};
 pub use evaluate::{History, Operation, Truth};
@@ -42,6 +42,8 @@ pub const DEFAULT_TEXT: &str = include_str!("default.yaml");
 pub const RULE: &str = "rule";
 /// The code of the reason where the rules cannot be read.
 pub const UNREADABLE: &str = "rules-unreadable";
+/// The code of the reason where a model judged that a rule does not restrict an operation.
+pub const RULED: &str = "ruled";
 
 /// Characters of a description that a reason shows.
 const SHOWN: usize = 300;
@@ -70,6 +72,8 @@ pub struct Judged {
     /// Rules that only the sentinel can judge, and for which there was no ruling: for each of them the
     /// verdict is [`Verdict::Ask`] at least.
     pub uncompiled: Vec<RuleId>,
+    /// For the record: the rules that were judged by a ruling, and do not restrict it by that ruling alone.
+    pub cleared: Vec<Reason>,
 }
 
 impl Rules {
@@ -190,6 +194,7 @@ impl Rules {
     ) -> Judged {
         let mut found: Vec<(Verdict, Reason)> = Vec::new();
         let mut uncompiled = Vec::new();
+        let mut cleared = Vec::new();
         if let Some(fault) = &self.fault
             && matters(operation.effects)
         {
@@ -218,7 +223,14 @@ impl Rules {
                 None => match rulings.get(&rule.id) {
                     // A model may be wrong: it never makes more of a rule than the rule says.
                     Some(ruling) => match ruling.verdict.min(rule.mode.verdict()) {
-                        Verdict::Allow => continue,
+                        Verdict::Allow => {
+                            let text = format!(
+                                "a model judged that your rule {} does not restrict it: {}",
+                                rule.id, ruling.reason
+                            );
+                            cleared.push(Reason::new(RULED, text));
+                            continue;
+                        }
                         verdict => (verdict, format!("; judged by a model: {}", ruling.reason)),
                     },
                     None => {
@@ -238,6 +250,7 @@ impl Rules {
                 .fold(Verdict::Allow, |all, (verdict, _)| all.and(*verdict)),
             reasons: found.into_iter().map(|(_, reason)| reason).collect(),
             uncompiled,
+            cleared,
         }
     }
 }
@@ -248,6 +261,14 @@ fn counts(rule: &Rule, when: Option<&When>, state: &Armed) -> bool {
 }
 
 impl Mode {
+    /// The word for it in `rules.yaml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Approve => "approve",
+            Mode::Block => "block",
+        }
+    }
+
     /// What it makes of an operation that the rule applies to.
     pub fn verdict(self) -> Verdict {
         match self {

@@ -137,6 +137,17 @@ pub enum Standing {
     Changed,
 }
 
+impl Standing {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Standing::Compiled => "compiled",
+            Standing::Uncompiled => "uncompiled",
+            Standing::Changed => "changed",
+        }
+    }
+}
+
 impl Rule {
     /// True where it is armed from the start.
     pub fn is_always(&self) -> bool {

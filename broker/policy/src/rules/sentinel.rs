@@ -8,6 +8,7 @@ use super::evaluate::Operation;
 use super::read::RulesError;
 use super::rule::{Mode, Rule};
 use crate::act;
+use crate::facts::Facts;
 use crate::token::Address;
 use carapace_contract::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub fn sentinel_view(operation: &Operation<'_>, rule: &Rule) -> Value {
     let effects = operation.effects;
     let facts = operation.facts;
     let reached = endorsement::reached(operation, TOLD);
+    let acts = act::acts_of(operation.tool, effects);
     json!({
         "rule": {
             "id": rule.id,
@@ -45,15 +47,13 @@ pub fn sentinel_view(operation: &Operation<'_>, rule: &Rule) -> Value {
             "reads": effects.reads,
             "writes": effects.writes,
             "undo": effects.undo,
-            "acts": act::acts_of(operation.tool, effects),
-            "costs_money": !effects.cost.is_empty(),
-            "leaves_machine": !effects.egress.is_empty(),
+            "acts": acts,
+            "costs_money": effects.costs_money(),
+            "leaves_machine": effects.leaves_machine(),
             "returns": effects.data,
-            "reaches": reached.iter().map(value_told).collect::<Vec<_>>(),
+            "reaches": reached.iter().map(|one| value_told(one, facts)).collect::<Vec<_>>(),
             "arguments": arguments_told(operation.arguments),
-            "asked_for": facts
-                .message
-                .asks_for(&act::acts_of(operation.tool, effects), &effects.asked),
+            "asked_for": facts.message.asks_for(&acts, &effects.asked),
         },
         "session": {
             "integrity": facts.label().integrity,
@@ -101,7 +101,7 @@ pub fn sentinel_verdict(text: &str) -> Result<Ruling, RulesError> {
     Ok(Ruling { reason, ..ruling })
 }
 
-fn value_told(reached: &Reached) -> Value {
+fn value_told(reached: &Reached, facts: &Facts) -> Value {
     let text = reached.value.as_str();
     let kind = match text.map(Address::whole) {
         Some(Some(Address::Mail(_))) => "mail-address",
@@ -116,8 +116,13 @@ fn value_told(reached: &Reached) -> Value {
         "bytes": size(&reached.value),
         "owner_named_it": !reached.is_new,
     });
-    // The owner's own words may be read; those of anybody else could be meant for the reader.
-    if let Some(text) = text.filter(|text| !reached.is_new && text.len() <= 256) {
+    // The owner's own words may be read; those of anybody else could be meant for the reader: an id that a
+    // list gave for a name of the owner's, a name before an address.
+    let own = |text: &str| match Address::whole(text) {
+        Some(address) => facts.endorses_address(&address) || facts.endorses_recipient(&address),
+        None => facts.names(text, &[], false),
+    };
+    if let Some(text) = text.filter(|text| !reached.is_new && text.len() <= 256 && own(text)) {
         told["value"] = json!(text);
     }
     told

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// The most ids that are remembered of each kind: more than there can be rules.
 const IDS: usize = 1024;
 
-/// The state of the rules in a session. Arming is sticky: only [`Armed::reset`] takes it back.
+/// The state of the rules in a session. Arming is sticky: nothing takes it back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Armed {
@@ -33,11 +33,6 @@ impl Armed {
         self.armed.iter()
     }
 
-    /// The disabled ones, by id.
-    pub fn disabled(&self) -> impl Iterator<Item = &RuleId> {
-        self.disabled.iter()
-    }
-
     /// Arms a rule. False where it was armed.
     pub fn arm(&mut self, id: RuleId) -> bool {
         self.armed.insert(id)
@@ -52,10 +47,5 @@ impl Armed {
     /// Takes a disabling back. A rule that was armed meanwhile is armed. False where it was not disabled.
     pub fn enable(&mut self, id: &RuleId) -> bool {
         self.disabled.remove(id)
-    }
-
-    /// Everything as at the start of a session: only for one whose words are forgotten, too.
-    pub fn reset(&mut self) {
-        *self = Self::default();
     }
 }

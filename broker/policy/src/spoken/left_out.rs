@@ -70,18 +70,44 @@ const LEAVE: usize = 4;
 /// "Leave it" so.
 const LEFT: [&str; 4] = ["out", "off", "alone", "untouched"];
 
-/// True where what stands between is said not to be meant.
+/// The most bytes of a clause that are read before a place, and of a text after it.
+pub(super) const CLAUSE: usize = 2_048;
+const AFTER: usize = 256;
+/// The most bytes of clauses that are read for one message, for each of its words and addresses.
+const READ: usize = 16 * 1024 * 1024;
+
+/// Reads the places of one message. It ends: what it could not read any more is left out.
+pub(super) struct Reader {
+    left: usize,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self { left: READ }
+    }
+
+    pub(super) fn is_left_out(&mut self, before: &str, after: &str) -> bool {
+        let bytes = clause_of(before).map_or(CLAUSE, str::len) + 1;
+        if self.left < bytes {
+            return true;
+        }
+        self.left -= bytes;
+        is_left_out(before, after)
+    }
+}
+
+/// True where what stands between is said not to be meant, or its clause is too long for anybody to tell.
 pub(super) fn is_left_out(before: &str, after: &str) -> bool {
     is_denied(before) || is_taken_back(before, after)
 }
 
 /// True where what follows it says so: "must not", "should stay"; or it stands between "leave" and "out".
 fn is_taken_back(before: &str, after: &str) -> bool {
-    let after = after.trim_start_matches(|char: char| "'\"‘’“”„«»`)".contains(char));
+    let after = head(after).trim_start_matches(|char: char| "'\"‘’“”„«»`)".contains(char));
     let end = after
         .find(['.', ',', ';', ':', '!', '?', '\n'])
         .unwrap_or(after.len());
-    let later: Vec<String> = words_of(&after[..end]).into_iter().take(3).collect();
+    let later: Vec<String> = words_of(&after[..end]).take(3).collect();
     let is = |at: usize, words: &[&str]| {
         later
             .get(at)
@@ -102,38 +128,60 @@ fn is_taken_back(before: &str, after: &str) -> bool {
     {
         return true;
     }
-    let earlier = words_of(clause_of(before));
-    let leave = earlier
-        .iter()
+    let Some(clause) = clause_of(before) else {
+        return true;
+    };
+    let leave = words_of(clause)
         .rev()
         .take(LEAVE)
         .any(|word| word == "leave" || word == "leaving");
     leave && later.iter().any(|word| LEFT.contains(&word.as_str()))
 }
 
-/// The clause that a text ends in.
-fn clause_of(before: &str) -> &str {
-    before
-        .char_indices()
-        .rev()
-        .find(|(at, char)| {
-            matches!(char, ',' | ';' | ':' | '!' | '?' | '\n')
-                || *char == '.' && before[at + 1..].starts_with(char::is_whitespace)
-        })
-        .map_or(before, |(at, char)| &before[at + char.len_utf8()..])
+/// The clause that a text ends in, where it is no longer than what is read of one.
+fn clause_of(before: &str) -> Option<&str> {
+    let near = tail(before);
+    let end = near.char_indices().rev().find(|(at, char)| {
+        matches!(char, ',' | ';' | ':' | '!' | '?' | '\n')
+            || *char == '.' && near[at + 1..].starts_with(char::is_whitespace)
+    });
+    match end {
+        Some((at, char)) => Some(&near[at + char.len_utf8()..]),
+        None => (near.len() == before.len()).then_some(near),
+    }
 }
 
-fn words_of(text: &str) -> Vec<String> {
+/// The last bytes of a text, as many as are read of a clause.
+pub(super) fn tail(text: &str) -> &str {
+    let mut at = text.len().saturating_sub(CLAUSE);
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    &text[at..]
+}
+
+/// The first bytes of what comes after a place.
+fn head(text: &str) -> &str {
+    let mut at = text.len().min(AFTER);
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    &text[..at]
+}
+
+fn words_of(text: &str) -> impl DoubleEndedIterator<Item = String> {
     text.split(|char: char| !(char.is_alphanumeric() || "'’".contains(char)))
         .map(|word| word.trim_matches(['\'', '’']))
         .filter(|word| !word.is_empty())
         .map(|word| word.replace('’', "'").to_lowercase())
-        .collect()
 }
 
 /// True where its clause says that what follows is not meant: "do not send it to", "all but".
 fn is_denied(before: &str) -> bool {
-    let words = words_of(clause_of(before));
+    let Some(clause) = clause_of(before) else {
+        return true;
+    };
+    let words: Vec<String> = words_of(clause).collect();
     // "All but": what follows is left out.
     let leaves_out = |at: usize| {
         words[at] == "but"

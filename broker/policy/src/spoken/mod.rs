@@ -8,15 +8,20 @@
 //! - Several words that the owner wrote one after the other name a thing whatever the case of their
 //!   letters ([`Spoken::holds`]), where only what is newly made gets its name by it.
 //! - "All", "both", "every" before a name mean each thing of that name ([`Spoken::means_all`]).
+//!
+//! What is left out need not be written to the letter ([`Spoken::leaves_out_person`]). Of what is made to be long only so
+//! much is looked at as a person may have meant; the rest names nothing.
 
 mod left_out;
+mod loosely;
 mod own_words;
 mod wishes;
 
 use crate::act::{self, Words};
 use crate::token::{Address, SEARCHED, found};
 use carapace_contract::effects::Act;
-use left_out::is_left_out;
+use left_out::{Reader, is_left_out, tail};
+use loosely::LOOKED_AT;
 use own_words::own_words;
 use std::collections::BTreeSet;
 use wishes::wishes;
@@ -58,6 +63,8 @@ const CALLED: usize = 6;
 pub(super) const EACH_BEFORE: usize = 6;
 /// The most words of a phrase.
 const PHRASE: usize = 16;
+/// The most words of a text that is said to be the owner's.
+const SAID: usize = 512;
 
 /// Signs that say what the name after them is, and words that say the same.
 const CHANNELS: [&str; 7] = [
@@ -90,6 +97,10 @@ pub struct Spoken {
     sources: BTreeSet<Address>,
     /// Addresses that are left out: "not to".
     denied: BTreeSet<Address>,
+    /// The text in small letters.
+    small: String,
+    /// Words, in small letters, that are left out wherever they stand.
+    spared: BTreeSet<String>,
     answers: bool,
 }
 
@@ -110,8 +121,9 @@ impl Spoken {
         let mut addresses = BTreeSet::new();
         let mut sources = BTreeSet::new();
         let mut denied = BTreeSet::new();
+        let mut reader = Reader::new();
         for (start, end, address) in found(&text) {
-            if is_left_out(&text[..start], &text[end..]) {
+            if reader.is_left_out(&text[..start], &text[end..]) {
                 denied.insert(address);
                 continue;
             }
@@ -124,12 +136,15 @@ impl Spoken {
             {
                 addresses.insert(shorter);
             }
-            if is_source(&text[..start]) && !answers {
+            let theirs = text[end..].starts_with("'s") || text[end..].starts_with("’s");
+            if (theirs || is_source(&text[..start])) && !answers {
                 sources.insert(address);
             } else {
                 addresses.insert(address);
             }
         }
+        let small = text.to_lowercase();
+        let spared = spared(&text, &mut reader);
         Self {
             text,
             words,
@@ -137,7 +152,18 @@ impl Spoken {
             addresses,
             sources,
             denied,
+            small,
+            spared,
             answers,
+        }
+    }
+
+    /// What is kept of it when the next one is said: only the present message leaves something out.
+    pub(crate) fn past(self) -> Self {
+        Self {
+            small: String::new(),
+            spared: BTreeSet::new(),
+            ..self
         }
     }
 
@@ -163,17 +189,21 @@ impl Spoken {
                 .filter(|word| !word.is_empty())
                 .collect()
         };
-        let mut left = pieces(&self.text);
+        let mut left: Vec<(String, String)> = pieces(&self.text)
+            .into_iter()
+            .map(|own| (own.to_lowercase(), own))
+            .collect();
         let quoted = text
             .strip_prefix('"')
             .and_then(|text| text.strip_suffix('"'))
             .unwrap_or(text);
         self.words.cover(quoted)
             && quoted.len() <= self.text.len()
+            && quoted.split(' ').nth(SAID).is_none()
             && quoted.split(' ').all(|word| {
                 let known = left
                     .iter()
-                    .position(|own| own == word || own.to_lowercase() == word);
+                    .position(|(small, own)| own == word || small == word);
                 known.map(|at| left.swap_remove(at)).is_some()
             })
     }
@@ -193,7 +223,7 @@ impl Spoken {
         self.denied.contains(address) && !self.typed(address)
     }
 
-    /// True where the message says of this value only that it is not meant.
+    /// True where the message says of this value, to the letter or as it is spoken, only that it is not meant.
     pub(crate) fn leaves_out(&self, value: &str) -> bool {
         let value = value.trim_matches(' ');
         if value.is_empty() {
@@ -204,9 +234,43 @@ impl Spoken {
             .match_indices(value)
             .map(|(at, _)| (&self.text[..at], &self.text[at + value.len()..]))
             .filter(|(before, after)| is_whole(before, after))
+            .take(LOOKED_AT)
             .map(|(before, after)| is_left_out(before, after))
             .peekable();
-        found.peek().is_some() && found.all(|left_out| left_out)
+        if found.peek().is_some() && found.all(|left_out| left_out) {
+            return true;
+        }
+        let spoken = loosely::places(&self.small, value);
+        !spoken.is_empty()
+            && spoken
+                .into_iter()
+                .all(|(start, end)| is_left_out(&self.small[..start], &self.small[end..]))
+    }
+
+    /// True where the message says of this person, or of one word of their name, only that they are not meant.
+    pub(crate) fn leaves_out_person(&self, name: &str) -> bool {
+        self.leaves_out_part(name) || self.leaves_out(name)
+    }
+
+    fn leaves_out_part(&self, name: &str) -> bool {
+        !self.spared.is_empty() && loosely::parts(name).any(|part| self.spared.contains(&part))
+    }
+
+    /// True where the message leaves out whom this address is of: by its local part, or by one of the names that
+    /// are known for it, and be it by one word of them.
+    pub(crate) fn leaves_out_owner<'a>(
+        &self,
+        address: &Address,
+        names: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let local = match address {
+            Address::Mail(mail) => mail.split('@').next(),
+            Address::Url(_) => None,
+        };
+        local.is_some_and(|local| self.leaves_out_person(local))
+            || names.enumerate().any(|(at, name)| {
+                self.leaves_out_part(name) || at < LOOKED_AT && self.leaves_out(name)
+            })
     }
 
     /// True where the owner named a thing or a person by this whole value. `beside` are words that say
@@ -226,8 +290,7 @@ impl Spoken {
         other: &dyn Fn(&str) -> bool,
     ) -> bool {
         let value = value.trim_matches(' ');
-        // Bare numbers and dates never endorse; nor does what is too short to be a name.
-        if value.chars().count() < 2 || !value.chars().any(char::is_alphabetic) {
+        if !is_name(value) {
             return false;
         }
         if let Some((sign, bare)) = sign_of(value)
@@ -236,7 +299,10 @@ impl Spoken {
             return true;
         }
         let mut from = 0;
-        while let Some(at) = self.text[from..].find(value) {
+        for _ in 0..LOOKED_AT {
+            let Some(at) = self.text[from..].find(value) else {
+                break;
+            };
             let (start, end) = (from + at, from + at + value.len());
             let elsewhere = neighbours(&self.text[..start], &self.text[end..]).any(other);
             if !elsewhere && self.is_named_at(start, end, value, beside, recipient) {
@@ -250,11 +316,13 @@ impl Spoken {
 
     /// True where the owner named this, with a word before or after it that says what it is.
     pub(crate) fn names_as(&self, name: &str, says: impl Fn(&str) -> bool) -> bool {
-        self.text.match_indices(name).any(|(at, _)| {
-            let (before, after) = (&self.text[..at], &self.text[at + name.len()..]);
-            let said = neighbours(before, after).any(&says);
-            said && self.is_named_at(at, at + name.len(), name, &[], false)
-        })
+        let mut places = self.text.match_indices(name).take(LOOKED_AT);
+        is_name(name)
+            && places.any(|(at, _)| {
+                let (before, after) = (&self.text[..at], &self.text[at + name.len()..]);
+                let said = neighbours(before, after).any(&says);
+                said && self.is_named_at(at, at + name.len(), name, &[], false)
+            })
     }
 
     /// True where the owner wrote these words, two or more, one after the other, whatever the case of
@@ -302,6 +370,9 @@ impl Spoken {
                     let end = offset(window[last]) + window[last].len();
                     let (before, after) = (&self.text[..offset(window[0])], &self.text[end..]);
                     found.push(is_left_out(before, after));
+                    if found.len() == LOOKED_AT {
+                        return found;
+                    }
                 }
             }
         }
@@ -310,9 +381,11 @@ impl Spoken {
 
     /// True where the owner named this and meant each thing of that name: "all mails called 'Sale'".
     pub(crate) fn means_all(&self, name: &str) -> bool {
+        let places = || self.text.match_indices(name);
         self.names(name, &[], false)
-            && self.text.match_indices(name).all(|(at, _)| {
-                let before = self.text[..at].trim_end_matches(|char: char| {
+            && places().nth(LOOKED_AT).is_none()
+            && places().all(|(at, _)| {
+                let before = tail(&self.text[..at]).trim_end_matches(|char: char| {
                     char.is_whitespace() || "'\"‘“„«`(".contains(char)
                 });
                 // "All mails from Dana" are not those called "Dana".
@@ -353,7 +426,7 @@ impl Spoken {
         } else {
             before
         };
-        if !is_whole(begin, after) || is_left_out(begin, after) {
+        if !is_whole(begin, after) {
             return false;
         }
         if recipient && !self.answers {
@@ -372,8 +445,33 @@ impl Spoken {
                 .char_indices()
                 .any(|(at, char)| at > 0 && matches!(char, '.' | '_' | '/' | '-' | '@'));
         let whole = signed || sign_of(value).is_some();
-        quoted || proper || compound || whole || stands_beside(before, after, beside)
+        (quoted || proper || compound || whole || stands_beside(before, after, beside))
+            && !is_left_out(begin, after)
     }
+}
+
+/// The words that are left out wherever they stand, in small letters.
+fn spared(text: &str, reader: &mut Reader) -> BTreeSet<String> {
+    let mut spared = BTreeSet::new();
+    let mut meant = BTreeSet::new();
+    for (start, end) in loosely::words(text) {
+        let word = text[start..end].to_lowercase();
+        if meant.contains(&word) {
+            continue;
+        }
+        if reader.is_left_out(&text[..start], &text[end..]) {
+            spared.insert(word);
+        } else {
+            spared.remove(&word);
+            meant.insert(word);
+        }
+    }
+    spared
+}
+
+/// Bare numbers and dates never endorse; nor does what is too short to be a name.
+fn is_name(value: &str) -> bool {
+    value.chars().nth(1).is_some() && value.chars().any(char::is_alphabetic)
 }
 
 /// True where what stands between is a whole value, and no part of a longer one.
@@ -470,7 +568,10 @@ fn is_act(word: &str) -> bool {
 /// True where the last word before an address or a name says that something comes from there; or
 /// before the first of a list that it stands in.
 fn is_source(before: &str) -> bool {
-    let mut before = before;
+    let near = tail(before);
+    // Of a list that goes on before what is read of it, nobody can tell.
+    let cut = near.len() < before.len();
+    let mut before = near;
     for item in 0..LISTED {
         before = before
             .trim_end_matches(|char: char| char.is_whitespace() || "'\"‘“„«`(<".contains(char));
@@ -487,7 +588,7 @@ fn is_source(before: &str) -> bool {
             return false;
         };
         let Some(at) = before.trim_end().rfind(char::is_whitespace) else {
-            return false;
+            return cut;
         };
         before = &before[..at];
     }
