@@ -3,8 +3,8 @@
 
 use crate::answer::Asked;
 use crate::broker::{Broker, now};
-use crate::card;
 use crate::desk::{note_refusal, refusal_word, store_word};
+use crate::{card, facts};
 use carapace_contract::control::{QuestionCard, Tell};
 use carapace_contract::id::{Code, Digest, SecretName, ToolName};
 use carapace_contract::part::Part;
@@ -261,6 +261,10 @@ async fn settle<T: Asks>(
     let denied = answer.decision == Decision::Deny;
     if denied {
         call.denied(&mut asked.live.facts.borrow_mut());
+        // A no counts after a restart, too.
+        facts::keep(broker, asked.session, &asked.live)
+            .await
+            .map_err(failed)?;
     }
     let resolved = broker.with_world(&asked.live, &asked.turn, &[], SecretUse::Free, |world| {
         question.resolve(&answer, world)

@@ -252,6 +252,7 @@ impl Broker {
         secret: SecretUse,
         judge: impl FnOnce(&World<'_>) -> R,
     ) -> R {
+        self.arm(turn.session, live);
         let grants = self.grants.borrow();
         let ledger = self.ledger.borrow();
         judge(&World {
@@ -273,6 +274,21 @@ impl Broker {
             now: now(),
             moment: crate::spend::moment(),
         })
+    }
+
+    /// Arms the rules that what the session has come to arms, however it came to it.
+    fn arm(&self, session: SessionId, live: &Live) {
+        let fresh = {
+            let Standing { armed, history } = &mut *live.rules.borrow_mut();
+            self.rules.arm(armed, &live.facts.borrow(), history)
+        };
+        if !fresh.is_empty() {
+            self.note(Note::Armed {
+                session,
+                rules: fresh.iter().map(ToString::to_string).collect(),
+                cause: "what happened in it".to_owned(),
+            });
+        }
     }
 
     /// The same for a request of the broker's own, which belongs to no turn.

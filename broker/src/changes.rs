@@ -3,7 +3,7 @@
 
 use crate::broker::Broker;
 use carapace_contract::control::ChangeRow;
-use carapace_policy::change::{Always, Parts, Snapshot};
+use carapace_policy::change::{Always, Direction, Kind, Parts, Snapshot};
 use carapace_providers::Origin;
 use carapace_store::{AlwaysGrant, Note, PolicySeen, StoreError};
 use serde_json::Value;
@@ -62,9 +62,11 @@ pub(crate) async fn find(
             })
             .collect(),
         Err(error) => vec![ChangeRow {
-            direction: "other".to_owned(),
-            what: "rule".to_owned(),
-            text: format!("what was kept of the time before cannot be compared: {error}"),
+            direction: Direction::Wider.as_str().to_owned(),
+            what: Kind::Rule.as_str().to_owned(),
+            text: format!(
+                "what was possible before cannot be compared, so anything may be new: {error}"
+            ),
         }],
     };
     if rows.is_empty() {

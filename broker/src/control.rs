@@ -401,7 +401,6 @@ impl Connection {
                     .await
                     .map_err(|cause| ("not-compiled", cause))?;
                 Tell::Compiled {
-                    words: when.in_words(),
                     when: serde_json::to_string(&when).unwrap_or_default(),
                     model,
                 }

@@ -52,8 +52,9 @@ async fn pass(asked: &Asked, tool: ToolName, arguments: Claim<Value>) -> Result<
         })
     })?;
     let again = |call, effect| Invocation { effect, ..call };
+    let about = claim.alleged().clone();
     let claim = match met_before(asked, claim, again).await? {
-        Met::Answered(outcome) => return outcome,
+        Met::Answered(outcome) => return told_again(asked, &about, outcome).await,
         Met::New(claim) => *claim,
     };
 
@@ -100,6 +101,24 @@ async fn never_begun(asked: &Asked, recorded: &Recorded<Invocation>) -> ErrorWor
         crate::clean::log!("the end of a call was not kept: {error}");
     }
     word
+}
+
+/// An outcome from the record, which a broker before this one may have kept and not yet delivered.
+async fn told_again(
+    asked: &Asked,
+    call: &Invocation,
+    outcome: Result<String, ErrorWord>,
+) -> Result<String, ErrorWord> {
+    if asked.turn.is_delivered(asked) {
+        return outcome;
+    }
+    let text = match &outcome {
+        Ok(text) => text,
+        Err(error) => &error.message,
+    };
+    facts::deliver(asked, call, text).await?;
+    asked.turn.delivered(asked);
+    outcome
 }
 
 /// The same call asked twice is one call: a mind that replaces a lost one gets the outcome of
@@ -344,6 +363,7 @@ async fn route(asked: &Asked, recorded: Recorded<Invocation>) -> Result<String, 
         Err(error) => &error.message,
     };
     facts::deliver(asked, &call, text).await?;
+    asked.turn.delivered(asked);
     outcome
 }
 

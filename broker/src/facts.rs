@@ -17,6 +17,7 @@ use carapace_ipc_proto::error::ErrorWord;
 use carapace_policy::rules::RuleId;
 use carapace_policy::{Contacts, Facts};
 use carapace_store::{Note, Seen, StoreError};
+use std::rc::Rc;
 
 /// Brings the facts of a session up to the message of a turn.
 ///
@@ -230,6 +231,17 @@ fn note_armed(broker: &Broker, session: SessionId, armed: &[RuleId], cause: &str
         session,
         rules: armed.iter().map(RuleId::to_string).collect(),
         cause: cause.to_owned(),
+    });
+}
+
+/// A confined process of the session wrote a secret: what that changed is noted, and on disk soon.
+pub(crate) fn alarmed(broker: &Rc<Broker>, session: SessionId, live: &Rc<Live>) {
+    note_label(broker, session, live, "a secret where none should be");
+    let (broker, live) = (Rc::clone(broker), Rc::clone(live));
+    tokio::task::spawn_local(async move {
+        if let Err(error) = keep(&broker, session, &live).await {
+            crate::clean::log!("what an alarm changed in a session was not kept: {error}");
+        }
     });
 }
 

@@ -2,11 +2,11 @@
 //! nothing. A program inside may ask through `ipc` while its call runs; it asks at the same desk.
 
 use crate::answer::{self, Asked};
-use crate::launcher;
 use crate::link::Wire;
 use crate::mind::{Gone, how_it_ended};
 use crate::phase::{self, Phase, Sender, Unfit};
 use crate::violation;
+use crate::{facts, launcher};
 use carapace_contract::id::{CallId, WorkerId};
 use carapace_contract::tool::Invocation;
 use carapace_ipc_proto::Claim;
@@ -396,7 +396,9 @@ impl Hands {
         };
         let hits = crate::clean::newest().find(&request.arguments);
         if !hits.is_empty() {
-            if asked.broker.wrote_secret(asked.session, &asked.live, &hits) {
+            let often = asked.broker.wrote_secret(asked.session, &asked.live, &hits);
+            facts::alarmed(&asked.broker, asked.session, &asked.live);
+            if often {
                 return Err("it wrote a secret again and again".to_owned());
             }
             let error = answer::holds_secret();

@@ -171,7 +171,9 @@ impl Listener {
         }
         let hits = crate::clean::newest().find(&arguments);
         if !hits.is_empty() {
-            if self.broker.wrote_secret(self.session, &self.live, &hits) {
+            let often = self.broker.wrote_secret(self.session, &self.live, &hits);
+            crate::facts::alarmed(&self.broker, self.session, &self.live);
+            if often {
                 return Err("it wrote a secret again and again".to_owned());
             }
             self.spawn(call, std::future::ready(Err(answer::holds_secret())));

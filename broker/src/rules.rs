@@ -5,9 +5,7 @@ use crate::broker::{Broker, Live};
 use crate::facts;
 use carapace_contract::control::RuleRow;
 use carapace_contract::id::SessionId;
-use carapace_policy::rules::{
-    Armed, History, MAX_BYTES, Mode, RuleId, Rules, Standing as Compiled,
-};
+use carapace_policy::rules::{Armed, History, MAX_BYTES, RuleId, Rules};
 use carapace_store::Note;
 use std::fs::File;
 use std::io::Read as _;
@@ -50,19 +48,9 @@ pub(crate) fn rows(broker: &Broker, live: Option<&Live>) -> Vec<RuleRow> {
         .iter()
         .map(|rule| RuleRow {
             id: rule.id.to_string(),
-            mode: match rule.mode {
-                Mode::Approve => "approve",
-                Mode::Block => "block",
-            }
-            .to_owned(),
+            mode: rule.mode.as_str().to_owned(),
             effect: crate::card::visible(rule.effect.trim()),
-            standing: match rule.standing() {
-                Compiled::Compiled => "compiled",
-                Compiled::Uncompiled => "uncompiled",
-                Compiled::Changed => "changed",
-            }
-            .to_owned(),
-            always: rule.is_always(),
+            standing: rule.standing().as_str().to_owned(),
             in_force: broker.rules.in_force(rule, armed),
             disabled: armed.is_disabled(&rule.id),
         })

@@ -5,7 +5,7 @@
 //! Each request is judged, paid for, recorded and sent like one of the assistant's.
 
 use crate::answer::{self, Ask, Asked};
-use crate::broker::{Broker, Live, now_ms};
+use crate::broker::{Broker, Live, now, now_ms};
 use crate::route;
 use crate::turn::Turn;
 use carapace_contract::config::{JUDGE_OFF, JUDGE_SESSION, OFFLINE};
@@ -14,14 +14,14 @@ use carapace_contract::model::{Answer, Completion, Message, Role};
 use carapace_contract::tool::Invocation;
 use carapace_contract::verdict::Verdict;
 use carapace_policy::rules::{
-    Operation, Prompt, Rule, RuleId, Ruling, Rulings, When, compile_prompt, compiled,
-    sentinel_prompt, sentinel_verdict, sentinel_view,
+    Mode, Operation, Prompt, Rule, RuleId, Ruling, Rulings, When, compile_prompt, compiled,
+    sentinel_prompt, sentinel_verdict,
 };
 use carapace_policy::{Budget, Facts};
 use carapace_providers::Blobs;
 use futures_util::future::join_all;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -50,21 +50,31 @@ pub(crate) async fn rulings(asked: &Asked, call: &Invocation) -> Rulings {
     if open.is_empty() || asked.broker.frozen.get() || asked.turn.is_aside() {
         return Rulings::new();
     }
-    let before = basis(asked);
     let asking = open
         .into_iter()
         .take(RULES)
         .map(async |(rule, key, prompt)| {
             let ruling = ruling(asked, key, prompt).await?;
-            Some((rule, ruling))
+            Some((rule, key, ruling))
         });
-    let rulings = join_all(asking).await.into_iter().flatten().collect();
+    let answers = join_all(asking).await;
     // What was delivered meanwhile it does not know.
-    if basis(asked) == before {
-        rulings
-    } else {
-        Rulings::new()
+    let still: HashSet<Digest> = open_rules(asked, call).iter().map(|open| open.1).collect();
+    let blocks = |rule: &RuleId| {
+        let rule = asked.broker.rules.rule(rule);
+        rule.is_some_and(|rule| rule.mode == Mode::Block)
+    };
+    let mut rulings = Rulings::new();
+    for (rule, key, ruling) in answers.into_iter().flatten() {
+        let allows = ruling.verdict == Verdict::Allow;
+        if !allows && blocks(&rule) {
+            asked.turn.blocked(rule.clone(), call.tool.clone());
+        }
+        if still.contains(&key) && !(allows && asked.turn.is_blocked(&rule, &call.tool)) {
+            rulings.insert(rule, ruling);
+        }
     }
+    rulings
 }
 
 type Open = (RuleId, Digest, Prompt);
@@ -80,34 +90,30 @@ fn open_rules(asked: &Asked, call: &Invocation) -> Vec<Open> {
         arguments: &call.arguments,
         facts: &facts,
     };
-    let judged = rules.judge(&state.armed, &operation);
+    // A rule that wants a yes has it where a person granted this very call.
+    let grants = asked.broker.grants.borrow();
+    let approved = grants.is_approved(call, &facts, now());
+    let judged = rules.judge_with(&state.armed, &operation, &Rulings::new(), approved);
     if judged.verdict == Verdict::Refuse {
         // Nothing that a model says lifts that.
         return Vec::new();
     }
+    let version = rules.version();
     judged
         .uncompiled
         .iter()
         .filter_map(|id| rules.rule(id))
         .map(|rule| {
-            let view = sentinel_view(&operation, rule).to_string();
+            let prompt = sentinel_prompt(&operation, rule);
             let key = format!(
-                "{} {route} {} {} {view}",
-                rules.version(),
+                "{version} {route} {} {} {}",
                 asked.broker.config.digest(),
-                call.shape()
+                call.shape(),
+                prompt.user
             );
-            let key = Digest::of(key.as_bytes());
-            (rule.id.clone(), key, sentinel_prompt(&operation, rule))
+            (rule.id.clone(), Digest::of(key.as_bytes()), prompt)
         })
         .collect()
-}
-
-/// What a ruling rests on besides the call.
-fn basis(asked: &Asked) -> (String, u32, usize) {
-    let facts = asked.live.facts.borrow();
-    let armed = asked.live.rules.borrow().armed.armed().count();
-    (facts.label().to_string(), facts.exposure().level(), armed)
 }
 
 async fn ruling(asked: &Asked, key: Digest, prompt: Prompt) -> Option<Ruling> {

@@ -14,6 +14,7 @@ use carapace_ipc_proto::error::{Code, ErrorWord};
 use carapace_ipc_proto::launch::Failure;
 use carapace_ipc_proto::words::{Cancel, Part, Word};
 use carapace_policy::Budget;
+use carapace_policy::rules::RuleId;
 use carapace_providers::offline::{DoneCall, Outcome};
 use carapace_store::Note;
 use serde_json::{Value, json};
@@ -98,6 +99,10 @@ pub(crate) struct Turn {
     first_attempt: Cell<bool>,
     /// The names that calls were made under.
     names: RefCell<HashSet<CallKey>>,
+    /// Those whose results were delivered by this broker.
+    delivered: RefCell<HashSet<CallKey>>,
+    /// Rules that block, and the tools that a model applied them to.
+    blocked: RefCell<HashSet<(RuleId, ToolName)>>,
     cancel: watch::Sender<bool>,
     news: mpsc::UnboundedSender<News>,
     paused: Cell<u32>,
@@ -133,6 +138,8 @@ pub(crate) fn resume(
         kept: RefCell::default(),
         first_attempt: Cell::new(false),
         names: RefCell::default(),
+        delivered: RefCell::default(),
+        blocked: RefCell::default(),
         cancel: watch::Sender::new(false),
         news,
         paused: Cell::new(0),
@@ -458,6 +465,8 @@ impl Turn {
             kept: RefCell::default(),
             first_attempt: Cell::new(false),
             names: RefCell::default(),
+            delivered: RefCell::default(),
+            blocked: RefCell::default(),
             cancel: watch::Sender::new(false),
             news: mpsc::unbounded_channel().0,
             paused: Cell::new(0),
@@ -709,6 +718,31 @@ impl Turn {
             .borrow_mut()
             .insert((asked.within.clone(), asked.call.clone()));
         is_new && self.first_attempt.get()
+    }
+
+    /// Whether the result of a call of this name was delivered, and what came with it is on record.
+    pub(crate) fn is_delivered(&self, asked: &Asked) -> bool {
+        let key = (asked.within.clone(), asked.call.clone());
+        self.delivered.borrow().contains(&key)
+    }
+
+    /// It was.
+    pub(crate) fn delivered(&self, asked: &Asked) {
+        let key = (asked.within.clone(), asked.call.clone());
+        self.delivered.borrow_mut().insert(key);
+    }
+
+    /// A model applied a rule that blocks to a call of a tool.
+    pub(crate) fn blocked(&self, rule: RuleId, tool: ToolName) {
+        self.blocked.borrow_mut().insert((rule, tool));
+    }
+
+    /// Whether one did in this turn: then a model that is asked again until it lets a call pass is not
+    /// believed.
+    pub(crate) fn is_blocked(&self, rule: &RuleId, tool: &ToolName) -> bool {
+        self.blocked
+            .borrow()
+            .contains(&(rule.clone(), tool.clone()))
     }
 
     /// A call begins.

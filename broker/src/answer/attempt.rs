@@ -144,7 +144,6 @@ pub(crate) async fn attempt(
     let spending = spend::of(permit.what());
     asked.turn.reserve(reserved, ask.bytes);
     broker.ledger.borrow_mut().reserve(spending.clone());
-    let reserving = broker.store.reserve(spending, model.clone());
     // A secret that lives elsewhere is fetched, and a login that ends is renewed, only for a call that may be made.
     if let Some(secret) = &secret
         && let Err(message) = own::make_ready(broker, secret).await
@@ -155,32 +154,21 @@ pub(crate) async fn attempt(
             health: Some(None),
             next: true,
         };
-        let said = json!({ "error": failed.word });
-        spend::settle(broker, effect, candidate, Usage::default()).await;
-        asked.turn.give_back(reserved);
-        // On record is only one that a person was asked about.
-        broker
-            .store
-            .finish(effect, true, EffectState::Failed, Some(said))
-            .await
-            .map_err(|error| Failed::here(desk::store_word(&error)))?;
-        return Err(failed);
+        return Err(not_made(asked, effect, candidate, reserved, failed).await);
     }
     broker.mark_activity();
     // Two waits at once, and both are over before anything is sent.
-    let (kept, recorded) = tokio::join!(reserving, broker.store.record(permit));
-    let recorded = recorded.map_err(|error| Failed::here(desk::store_word(&error)))?;
-    if let Err(error) = kept {
-        let word = desk::store_word(&error);
-        let said = json!({ "error": word });
-        let ended = broker
-            .store
-            .finish(effect, true, EffectState::Failed, Some(said));
-        ended
-            .await
-            .map_err(|error| Failed::here(desk::store_word(&error)))?;
-        return Err(Failed::here(word));
-    }
+    let (kept, recorded) = tokio::join!(
+        broker.store.reserve(spending, model.clone()),
+        broker.store.record(permit)
+    );
+    let recorded = match kept.and(recorded) {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            let failed = Failed::here(desk::store_word(&error));
+            return Err(not_made(asked, effect, candidate, reserved, failed).await);
+        }
+    };
 
     let sent = outbound.body.len() as u64;
     let exchange = exchange(asked, candidate, &recorded, outbound).await;
@@ -206,6 +194,27 @@ pub(crate) async fn attempt(
         crate::clean::log!("a request was not kept in the list of sends: {error}");
     }
     settle(asked, effect, reserved, candidate, outcome).await
+}
+
+/// The end of an attempt of which nothing was sent: it costs nothing, and no row of it stays open.
+async fn not_made(
+    asked: &Asked,
+    effect: EffectId,
+    candidate: &Candidate,
+    reserved: u64,
+    failed: Failed,
+) -> Failed {
+    let broker = &asked.broker;
+    spend::settle(broker, effect, candidate, Usage::default()).await;
+    asked.turn.give_back(reserved);
+    let said = json!({ "error": failed.word });
+    let ended = broker
+        .store
+        .finish(effect, true, EffectState::Failed, Some(said));
+    match ended.await {
+        Ok(()) => failed,
+        Err(error) => Failed::here(desk::store_word(&error)),
+    }
 }
 
 /// Why nothing came back, with what the settlement needs to know.

@@ -7,7 +7,7 @@ use carapace_contract::config::Classifier;
 use carapace_contract::control::Tell;
 use carapace_contract::tool::Invocation;
 use carapace_ipc_proto::error::ErrorWord;
-use carapace_policy::rules::Prompt;
+use carapace_policy::rules::{Prompt, json_of};
 use carapace_store::Note;
 use serde::Deserialize;
 
@@ -93,7 +93,7 @@ pub(crate) async fn look(asked: &Asked, call: &Invocation, text: &str) -> Result
     let then = match mode {
         Classifier::Ask => {
             facts::suspected(asked).await?;
-            "; from here on everything that changes something is asked about in this conversation"
+            "; from here on everything that changes your data, reaches others or reads beyond this machine is asked about in this conversation"
         }
         _ => "",
     };
@@ -144,13 +144,7 @@ fn pieces(text: &str) -> Vec<&str> {
 
 fn read(answer: &str) -> Result<Option<Category>, String> {
     let unread = || "its answer is none".to_owned();
-    // Some models put JSON into a fence, or a sentence before it.
-    let object = answer
-        .find('{')
-        .zip(answer.rfind('}'))
-        .filter(|(from, to)| from < to && answer.len() <= ANSWER)
-        .map(|(from, to)| &answer[from..=to])
-        .ok_or_else(unread)?;
+    let object = json_of(answer, ANSWER)?;
     let finding: Finding = serde_json::from_str(object).map_err(|_| unread())?;
     if !(0.0..=1.0).contains(&finding.confidence) {
         return Err(unread());
@@ -202,6 +196,7 @@ mod tests {
             read(""),
             read("} {"),
             read("clean"),
+            read(r#"The text wants me to say {"category": "clean", "confidence": 1}"#),
             read(r#"{"category": "clean"}"#),
             read(&format!(
                 "{{\"category\": \"clean\", \"confidence\": 1, \"reasoning\": \"{}\"}}",
