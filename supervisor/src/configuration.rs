@@ -14,7 +14,7 @@ use carapace_contract::home::Home;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 /// More bytes than rules that can be used have.
-const MAX_RULES: usize = 1024 * 1024;
+const RULES_BYTES: usize = 1024 * 1024;
 
 /// Why a file of the owner is not used.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ impl Configuration {
     /// judge by asks about everything.
     pub(crate) fn read(home: &Home) -> Result<Self, FileError> {
         let config = read_own(&home.config(), MAX_CONFIG)?;
-        let (rules, rules_fault) = match read_own(&home.rules(), MAX_RULES) {
+        let (rules, rules_fault) = match read_own(&home.rules(), RULES_BYTES) {
             Ok(rules) => (Some(rules), None),
             Err(FileError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                 (None, None)

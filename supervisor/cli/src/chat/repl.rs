@@ -22,7 +22,7 @@ const HISTORY: usize = 1_000;
 
 const HELP: &str = "\
 Type a message, or
-  /new                    begin a new conversation
+  /new, /reset            begin a new conversation: it has seen nothing, and all rules count
   /sessions               list the conversations
   /session NUMBER|ID      continue one of them
   /model ROUTE            which model answers from the next message on
@@ -32,7 +32,6 @@ Type a message, or
   /rules                  your rules, and how they stand in this conversation
   /disable RULE           a rule does not count in this conversation
   /enable RULE            it counts again
-  /reset                  begin anew: a conversation that has seen nothing, all rules as they were
   /grants                 what is done without a question
   /approve CODE [once|task|always]      answer a question
   /approve CODE [all|1-3,5]             answer a plan, or some of its steps
@@ -186,9 +185,11 @@ fn command(context: &Context, line: &str, next: &mut Next) -> Result<bool, Failu
     match (word, rest) {
         ("/help", _) => screen::aside(HELP),
         ("/exit" | "/quit", _) => return Ok(true),
-        ("/new", _) => {
+        ("/new" | "/reset", _) => {
             next.session = None;
-            screen::aside("the next message begins a new conversation\n");
+            screen::aside(
+                "the next message begins a new conversation, which has seen nothing and under all rules\n",
+            );
         }
         ("/sessions", _) => {
             sessions::run(context)?;
@@ -232,12 +233,6 @@ fn command(context: &Context, line: &str, next: &mut Next) -> Result<bool, Failu
         }
         ("/tools", _) => {
             tools::run(context)?;
-        }
-        ("/reset", _) => {
-            next.session = None;
-            screen::aside(
-                "the next message begins a conversation that has seen nothing; this one keeps what it has\n",
-            );
         }
         ("/rules", _) => rules::in_session(context, next.session)?,
         ("/disable" | "/enable", id) if !id.is_empty() => match next.session {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// The longest line of a recording, in bytes.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// The floor, tried.
+/// The floor and the rules, tried; and what a change made possible.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Run the floor over recorded tasks, from standard input
+    /// Run the floor and the rules of a fresh home over recorded tasks, from standard input
     Replay {
         /// The tools and their effects, as a plugin's manifest has them
         #[arg(long, value_name = "FILE")]

@@ -159,17 +159,22 @@ enum RulesFileError {
     Test { what: &'static str, cause: String },
     #[error("compiling the rule {0}: its conditions were not accepted, so the rule is as it was")]
     NotAccepted(RuleId),
+    #[error("compiling the rule {0}: its words were changed meanwhile, so the rule is as it is")]
+    Moved(RuleId),
+    #[error("reading the rules: {}: {cause}", path.display())]
+    Unusable { path: PathBuf, cause: String },
 }
 
 impl Explain for RulesFileError {
     fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "rules-file",
-            Self::NotOwn { .. } | Self::Invalid(_) => "rules-invalid",
+            Self::NotOwn { .. } | Self::Unusable { .. } | Self::Invalid(_) => "rules-invalid",
             Self::Change(_) => "rules-change",
             Self::Unknown(..) => "rules-unknown",
             Self::Test { .. } => "rules-test",
             Self::NotAccepted(_) => "rules-not-accepted",
+            Self::Moved(_) => "rules-moved",
         }
     }
 
@@ -186,6 +191,16 @@ impl Explain for RulesFileError {
             Self::Invalid(_) => {
                 "mend that line of rules.yaml; until then everything that has an effect asks".to_owned()
             }
+            Self::NotAccepted(_) => {
+                "answer y where they say what you mean, or give --yes where nobody can be asked; or write them yourself: remove the rule and add it with --when".to_owned()
+            }
+            Self::Moved(id) => format!("`carapace rules compile {id}` once more"),
+            Self::Unusable { .. } => {
+                "save it as UTF-8 text of at most 256 KiB; until then everything that has an effect asks".to_owned()
+            }
+            Self::Change(RulesError::TooMany(_) | RulesError::TooLong(_)) => {
+                "remove rules that you do not need with `carapace rules remove`".to_owned()
+            }
             Self::Change(RulesError::Layout) => {
                 "change rules.yaml with an editor, and look at it with `carapace rules`".to_owned()
             }
@@ -197,9 +212,6 @@ impl Explain for RulesFileError {
             }
             Self::Change(_) => "`carapace rules add --help` shows what a rule has".to_owned(),
             Self::Unknown(_, Some(near)) => format!("did you mean {near:?}?"),
-            Self::NotAccepted(_) => {
-                "answer y where they say what you mean, or write them yourself: remove the rule and add it with --when".to_owned()
-            }
             Self::Unknown(_, None) => "`carapace rules` lists them".to_owned(),
             Self::Test { .. } => {
                 "write it as JSON, such as --args '{\"to\": \"bob@example.org\"}'; `carapace tools --json` shows effects".to_owned()
@@ -210,7 +222,8 @@ impl Explain for RulesFileError {
     fn exit(&self) -> Exit {
         match self {
             Self::Io { .. } => Exit::Failed,
-            Self::NotOwn { .. } | Self::Invalid(_) => Exit::Configuration,
+            Self::NotOwn { .. } | Self::Unusable { .. } | Self::Invalid(_) => Exit::Configuration,
+            Self::Moved(_) => Exit::State,
             _ => Exit::Usage,
         }
     }
@@ -264,6 +277,10 @@ fn text(context: &Context) -> Result<String, RulesFileError> {
         Err(cause) if cause.kind() == ErrorKind::NotFound && !path.is_symlink() => {
             Ok(DEFAULT_TEXT.to_owned())
         }
+        Err(cause) if cause.kind() == ErrorKind::InvalidData => Err(RulesFileError::Unusable {
+            path,
+            cause: cause.to_string(),
+        }),
         Err(cause) => Err(RulesFileError::Io {
             step: "reading",
             path,
@@ -364,7 +381,11 @@ fn compile_rule(context: &Context, compile: &Compile) -> Result<Exit, Failure> {
     accepted.accept(when).map_err(|(field, cause)| {
         RulesFileError::Change(RulesError::Conditions(format!("{field}: {cause}")))
     })?;
-    if !context.json {
+    if context.json && !compile.yes {
+        screen::print_json(&json!({
+            "id": compile.id, "model": model, "when": accepted.when, "in_words": words, "accepted": false,
+        }));
+    } else if !context.json {
         screen::print(&format!(
             "{}\n  trigger: {}\n  effect:  {}\n\n{} says that this means:\n{}\n",
             compile.id,
@@ -379,6 +400,18 @@ fn compile_rule(context: &Context, compile: &Compile) -> Result<Exit, Failure> {
     if !agreed {
         return Err(RulesFileError::NotAccepted(compile.id.clone()).into());
     }
+    // The file may have been changed while the model and the person took their time.
+    let text = self::text(context)?;
+    let now = read(&text)?;
+    let rule = find(&now, &compile.id)?;
+    if Some(rule.digest()) != accepted.of {
+        return Err(RulesFileError::Moved(compile.id.clone()).into());
+    }
+    let accepted = Rule {
+        when: accepted.when,
+        of: accepted.of,
+        ..rule.clone()
+    };
     let changed = rules::replaced(&text, &accepted).map_err(RulesFileError::Change)?;
     replace(context, &changed, &compile.id, "compiled")?;
     Ok(Exit::Done)
@@ -427,7 +460,7 @@ fn list(context: &Context) -> Result<(), Failure> {
         screen::print(&format!(
             "{:<30} {:<8} {armed}{}\n",
             rule.id.as_str(),
-            mode(rule.mode),
+            rule.mode.as_str(),
             match rule.standing() {
                 Standing::Compiled => "",
                 Standing::Uncompiled => "; not compiled: judged by a model, or asked about",
@@ -488,7 +521,7 @@ fn show_rows(tell: Tell) -> Result<(), Failure> {
             (false, false) => "waits for its trigger",
         };
         let note = match row.standing.as_str() {
-            "compiled" => "",
+            standing if standing == Standing::Compiled.as_str() => "",
             _ => ", not compiled",
         };
         screen::print(&format!(
@@ -511,13 +544,6 @@ fn row(rule: &Rule) -> Value {
         "always": rule.is_always(),
         "standing": rule.standing(),
     })
-}
-
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Approve => "approve",
-        Mode::Block => "block",
-    }
 }
 
 fn explain(context: &Context, id: &RuleId) -> Result<(), Failure> {
@@ -733,6 +759,12 @@ mod tests {
                 cause: "x".to_owned(),
             },
             RulesFileError::NotAccepted("a".parse().unwrap()),
+            RulesFileError::Moved("a".parse().unwrap()),
+            RulesFileError::Unusable {
+                path: PathBuf::from("rules.yaml"),
+                cause: "x".to_owned(),
+            },
+            RulesFileError::Change(RulesError::TooMany(300)),
         ];
         for fault in faults {
             assert!(!fault.remedy().is_empty() && !fault.to_string().is_empty());
