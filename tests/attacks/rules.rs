@@ -35,7 +35,11 @@ fn script(calls: &[(&str, Value)]) -> String {
         .iter()
         .map(|(tool, arguments)| json!({ "tool": tool, "arguments": arguments }))
         .collect();
-    let hex: String = Value::Array(steps)
+    hex_of(&Value::Array(steps))
+}
+
+fn hex_of(steps: &Value) -> String {
+    let hex: String = steps
         .to_string()
         .bytes()
         .map(|byte| format!("{byte:02x}"))
@@ -160,4 +164,91 @@ fn a_flood_of_calls_is_no_flood_of_questions_to_the_judge() {
         std::fs::read_dir(world.workspace()).map_or(0, Iterator::count),
         0
     );
+}
+
+#[test]
+fn a_rule_that_begins_to_count_while_a_question_is_open_blocks_in_spite_of_a_yes() {
+    let world = set_up();
+    world.carapace(&["config", "show"]);
+    world
+        .carapace(&[
+            "rules",
+            "add",
+            "read-then-run",
+            "--trigger",
+            "a file was read",
+            "--effect",
+            "running programs",
+            "--block",
+            "--when",
+            r#"{"trigger": {"used": {"tool": "read"}}, "effect": {"tool": "exec"}}"#,
+        ])
+        .expect(0);
+    world.start();
+    world.put("seen.txt", "hello");
+    let touch = json!({ "argv": ["touch", "done.txt"] });
+    let there = || world.workspace().join("done.txt").exists();
+    let mut control = world.control();
+    // Without the file the same yes counts: the control.
+    control.chat(None, &script(&[("exec", touch.clone())]), allow);
+    assert!(there());
+    std::fs::remove_file(world.workspace().join("done.txt")).expect("removes it");
+    // The question is open while another call of the same conversation reads.
+    let both = json!([
+        { "tool": "exec", "arguments": touch, "wait": false },
+        { "tool": "read", "arguments": { "path": "seen.txt" } },
+    ]);
+    let turn = control.chat(None, &hex_of(&both), |card| {
+        carapace_harness::world::eventually("the file is read", || {
+            world
+                .carapace(&["effects"])
+                .out
+                .contains("read")
+                .then_some(())
+        });
+        allow(card)
+    });
+    assert_eq!(turn.questions().len(), 1, "{turn:?}");
+    assert!(!there(), "{turn:?}");
+}
+
+#[test]
+fn a_judge_that_is_asked_again_until_it_lets_a_call_pass_is_not_believed() {
+    let says = |verdict: &str| {
+        let text = format!(r#"{{"verdict": "{verdict}", "reason": "So."}}"#);
+        Turn::Text(vec![text])
+    };
+    for (answers, asked) in [(["refuse", "allow", "allow"], 2), (["allow"; 3], 0)] {
+        let model = FakeOpenai::start(answers.map(says)).expect("a server");
+        let world = set_up();
+        world.carapace(&["config", "show"]);
+        world.configure(
+            "fake:m",
+            &format!(
+                "[providers.fake]\nkind = \"openai-compatible\"\nbase-url = {:?}\n",
+                model.base_url()
+            ),
+        );
+        world
+            .carapace(&["rules", "add", "odd", "--effect", "anything odd", "--block"])
+            .expect(0);
+        world.start();
+        let calls: Vec<(&str, Value)> = (0..3)
+            .map(|at| {
+                (
+                    "write",
+                    json!({ "path": format!("{at}.txt"), "content": "x".repeat(at + 1) }),
+                )
+            })
+            .collect();
+        let turn = world.control().chat(None, &script(&calls), deny);
+        assert_eq!(turn.questions().len(), asked, "{answers:?} {turn:?}");
+        let there = std::fs::read_dir(world.workspace()).map_or(0, Iterator::count);
+        // Beside it the control: a judge that lets all of them pass from the first on.
+        assert_eq!(
+            there,
+            if asked == 0 { 3 } else { 0 },
+            "{answers:?} {turn:?}"
+        );
+    }
 }

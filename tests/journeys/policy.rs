@@ -432,3 +432,42 @@ fn what_a_provider_must_not_see_goes_to_the_next_or_nowhere() {
     assert_eq!(turn.end, TurnEnd::Answered, "{turn:?}");
     assert_eq!(scene.model.received().len(), 1);
 }
+
+#[test]
+fn what_a_lost_broker_had_fetched_is_looked_at_by_the_next() {
+    let scene = scene(&format!(
+        "{GRANT}\n[policy]\nclassifier = \"ask\"\njudge-seconds = 60\n"
+    ));
+    let mut control = scene.world.control();
+    looked_at(&scene, "/news", Turn::Fault(Fault::Hang));
+    let message = format!(
+        "Read {} and {}.",
+        scene.site.url("/news"),
+        scene.site.url("/other")
+    );
+    let turn = TurnId::random();
+    control.ask(&say(None, turn, &message)).expect("asks");
+    // The page is fetched and kept, and nobody has said yet what it is.
+    assert!(scene.model.wait_for(2, std::time::Duration::from_secs(60)));
+    let found = r#"{"category": "prompt_injection", "confidence": 0.97, "reasoning": "Orders."}"#;
+    scene.model.push(Turn::Text(vec![found.to_owned()]));
+    scene.fetches("/other");
+    scene.ends();
+    for pid in scene.world.pids("broker") {
+        kill(pid);
+    }
+    let mut control = eventually("a broker", || {
+        let mut control = scene.world.control();
+        control.ask(&Ask::ChatAttach { turn }).ok()?;
+        Some(control)
+    });
+    let turn = control.to_the_end(deny).expect("ends");
+    // It is not fetched again, and what came of looking at it holds for what follows.
+    assert_eq!(scene.site.asked_for(), ["/news"], "{turn:?}");
+    assert_eq!(classified(&scene).len(), 2, "{turn:?}");
+    let reasons = &turn.questions()[0].reasons;
+    assert!(
+        reasons.iter().any(|one| one.code == "suspected"),
+        "{reasons:?}"
+    );
+}

@@ -389,13 +389,13 @@ fn a_judge_that_allows_everything_loosens_nothing() {
         .push(call_of(&("exec", json!({ "argv": ["true"] }))));
     scene.says(allowed);
     scene.model.push(call_of(&write("a.txt")));
-    scene.says(allowed);
     scene.ends();
     let turn = control.chat(None, "Do these", deny);
     assert_eq!(turn.questions().len(), 1, "{turn:?}");
     assert_eq!(turn.questions()[0].tool.as_str(), "exec");
     assert!(!scene.written("a.txt"));
-    assert_eq!(scene.judged().len(), 2);
+    // Where another rule blocks, no model is asked.
+    assert_eq!(scene.judged().len(), 1);
     // Nor does a judge make more of a rule than it says: this one asks and never blocks.
     scene.rule(&["remove", "no-writing"]);
     let mut control = scene.world.control();
@@ -579,4 +579,110 @@ fn what_a_change_makes_possible_is_told_in_words() {
     assert!(!told(&["restart"]).contains("+ "), "nothing is new twice");
     let log = std::fs::read_to_string(scene.world.home().audit_log()).expect("a log");
     assert_eq!(log.matches("\"changed\"").count(), 4, "each is on record");
+}
+
+/// A world whose `rules.yaml` has so many rules in words alone, before it is started.
+fn in_words(count: usize, providers: &str) -> World {
+    let world = World::with_models("fake:m", providers);
+    let rules: String = (0..count)
+        .map(|at| {
+            format!("  - {{ id: odd-{at}, trigger: always, effect: \"odd things of kind {at}\", mode: approve }}\n")
+        })
+        .collect();
+    std::fs::write(world.home().rules(), format!("rules:\n{rules}")).expect("writes");
+    world.start();
+    world
+}
+
+fn provider(name: &str, model: &FakeOpenai, more: &str) -> String {
+    format!(
+        "[providers.{name}]\nkind = \"openai-compatible\"\nbase-url = {:?}\n{more}\n",
+        model.base_url()
+    )
+}
+
+const ALLOW: &str = r#"{"verdict": "allow", "reason": "It is not odd."}"#;
+
+#[test]
+fn a_model_judges_a_few_rules_for_a_call_and_a_person_the_others() {
+    let model = FakeOpenai::start([]).expect("a server");
+    let world = in_words(10, &provider("fake", &model, ""));
+    model.push(call_of(&write("a.txt")));
+    for _ in 0..8 {
+        model.push(Scripted::Text(vec![ALLOW.to_owned()]));
+    }
+    model.push(Scripted::Text(vec!["That is it.".to_owned()]));
+    let turn = world.control().chat(None, "Write it", deny);
+    assert_eq!(turn.end, TurnEnd::Answered, "{turn:?}");
+    let rules = turn.questions()[0]
+        .reasons
+        .iter()
+        .filter(|one| one.code == "rule");
+    assert_eq!((turn.questions().len(), rules.count()), (1, 2), "{turn:?}");
+    assert_eq!(model.received().len(), 10);
+}
+
+#[test]
+fn a_judging_model_does_not_see_what_is_withheld_from_it() {
+    let (model, judge) = (
+        FakeOpenai::start([]).expect("a server"),
+        FakeOpenai::start([]).expect("a server"),
+    );
+    let world = in_words(
+        1,
+        &format!(
+            "{}{}[policy]\njudge-route = \"judge:m\"\n",
+            provider("fake", &model, ""),
+            provider("judge", &judge, "withhold = [\"workspace\"]")
+        ),
+    );
+    world.put("seen.txt", "hello");
+    model.push(call_of(&write("a.txt")));
+    judge.push(Scripted::Text(vec![ALLOW.to_owned()]));
+    model.push(call_of(&("read", json!({ "path": "seen.txt" }))));
+    model.push(call_of(&write("b.txt")));
+    model.push(Scripted::Text(vec!["That is it.".to_owned()]));
+    let turn = world.control().chat(None, "Do these", deny);
+    // The first call met a conversation that had seen nothing; what was written into the workspace is from there.
+    assert!(world.workspace().join("a.txt").exists(), "{turn:?}");
+    assert!(!world.workspace().join("b.txt").exists(), "{turn:?}");
+    assert_eq!(
+        (turn.questions().len(), judge.received().len()),
+        (1, 1),
+        "{turn:?}"
+    );
+}
+
+#[test]
+fn what_a_judge_said_of_a_conversation_that_has_heard_more_since_does_not_count() {
+    let model = FakeOpenai::start([]).expect("a server");
+    let world = in_words(1, &provider("fake", &model, ""));
+    world.put("seen.txt", "hello");
+    let call = |id: &str, (name, arguments): (&str, Value)| Call {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        arguments: arguments.to_string(),
+    };
+    model.push(Scripted::Calls(vec![
+        call("a", write("a.txt")),
+        call("b", ("read", json!({ "path": "seen.txt" }))),
+    ]));
+    // The judge takes its time; the file is read meanwhile.
+    let event = json!({ "choices": [{ "index": 0, "delta": { "content": ALLOW }, "finish_reason": "stop" }] });
+    model.push(Scripted::Raw(
+        vec![
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+                .to_vec(),
+            format!("data: {event}\n\ndata: [DONE]\n\n").into_bytes(),
+        ],
+        std::time::Duration::from_secs(3),
+    ));
+    model.push(Scripted::Text(vec!["That is it.".to_owned()]));
+    let turn = world.control().chat(None, "Do both", deny);
+    assert_eq!(turn.questions().len(), 1, "{turn:?}");
+    assert!(!world.workspace().join("a.txt").exists(), "{turn:?}");
+    assert!(
+        turn.outcomes().contains(&"done"),
+        "the file was read: {turn:?}"
+    );
 }

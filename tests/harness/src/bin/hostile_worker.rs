@@ -184,7 +184,8 @@ impl Worker {
         began.elapsed().as_nanos().to_string()
     }
 
-    /// Tool calls one after the other, each `{"tool", "arguments", "call"}`; what the last one read stands
+    /// Tool calls one after the other, each `{"tool", "arguments", "call"}`; one with `"wait": false` is under
+    /// way while the next ones are made. What the last one read stands
     /// for `{{read}}` in the next. They come as hexadecimal digits: what a person writes they have named,
     /// and these are not their words.
     fn script(&mut self, hex: &str) -> String {
@@ -194,7 +195,7 @@ impl Worker {
             .filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok())
             .collect();
         let steps: Vec<Value> = serde_json::from_slice(&bytes).unwrap_or_default();
-        let mut seen = Vec::new();
+        let (mut seen, mut open) = (Vec::new(), Vec::new());
         for (at, step) in steps.iter().enumerate() {
             let topic = format!("tool.invoke.{}", step["tool"].as_str().unwrap_or_default());
             let name = step["call"]
@@ -204,6 +205,10 @@ impl Worker {
                 .to_string()
                 .replace("{{read}}", &self.kept);
             self.send(&topic, &name, arguments.as_bytes());
+            if step["wait"] == false {
+                open.push(name);
+                continue;
+            }
             let reply = self.reply(&name);
             let read: Value = serde_json::from_str(&reply).unwrap_or_default();
             if let Some(text) = read["text"].as_str() {
@@ -214,6 +219,9 @@ impl Worker {
                     .collect();
             }
             seen.push(reply);
+        }
+        for name in open {
+            seen.push(self.reply(&name));
         }
         seen.join("\n")
     }
