@@ -262,9 +262,9 @@ async fn settle<T: Asks>(
     if denied {
         call.denied(&mut asked.live.facts.borrow_mut());
         // A no counts after a restart, too.
-        facts::keep(broker, asked.session, &asked.live)
-            .await
-            .map_err(failed)?;
+        if let Err(error) = facts::keep(broker, asked.session, &asked.live).await {
+            crate::clean::log!("a no was not kept in what a session has seen: {error}");
+        }
     }
     let resolved = broker.with_world(&asked.live, &asked.turn, &[], SecretUse::Free, |world| {
         question.resolve(&answer, world)

@@ -252,7 +252,10 @@ impl Broker {
         secret: SecretUse,
         judge: impl FnOnce(&World<'_>) -> R,
     ) -> R {
-        self.arm(turn.session, live);
+        // A reader, and a request of the broker's own, has facts that are no session's.
+        if live.loaded.get() && !turn.is_aside() {
+            self.arm(turn.session, live);
+        }
         let grants = self.grants.borrow();
         let ledger = self.ledger.borrow();
         judge(&World {
@@ -291,7 +294,7 @@ impl Broker {
         }
     }
 
-    /// The same for a request of the broker's own, which belongs to no turn.
+    /// As [`Broker::with_world`], for a request of the broker's own, which belongs to no turn.
     pub(crate) fn with_own_world<R>(
         &self,
         secret: SecretUse,

@@ -234,12 +234,20 @@ fn note_armed(broker: &Broker, session: SessionId, armed: &[RuleId], cause: &str
     });
 }
 
-/// A confined process of the session wrote a secret: what that changed is noted, and on disk soon.
+/// A confined process of the session wrote a secret: what that changed is noted, and on disk soon. What a
+/// reader did counts in the session that it reads for.
 pub(crate) fn alarmed(broker: &Rc<Broker>, session: SessionId, live: &Rc<Live>) {
-    note_label(broker, session, live, "a secret where none should be");
-    let (broker, live) = (Rc::clone(broker), Rc::clone(live));
+    let of = broker.live.borrow().get(&session).cloned();
+    let Some(of) = of.filter(|of| of.loaded.get()) else {
+        return;
+    };
+    if !Rc::ptr_eq(&of, live) {
+        of.facts.borrow_mut().alarmed();
+    }
+    note_label(broker, session, &of, "a secret where none should be");
+    let broker = Rc::clone(broker);
     tokio::task::spawn_local(async move {
-        if let Err(error) = keep(&broker, session, &live).await {
+        if let Err(error) = keep(&broker, session, &of).await {
             crate::clean::log!("what an alarm changed in a session was not kept: {error}");
         }
     });
@@ -254,6 +262,10 @@ pub(crate) async fn keep(
     session: SessionId,
     live: &Live,
 ) -> Result<(), StoreError> {
+    // A reader, and a request of the broker's own, has facts that are no session's.
+    if !live.loaded.get() {
+        return Ok(());
+    }
     let seen = {
         let facts = live.facts.borrow();
         let rules = live.rules.borrow();

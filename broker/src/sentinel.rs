@@ -67,10 +67,13 @@ pub(crate) async fn rulings(asked: &Asked, call: &Invocation) -> Rulings {
     let mut rulings = Rulings::new();
     for (rule, key, ruling) in answers.into_iter().flatten() {
         let allows = ruling.verdict == Verdict::Allow;
-        if !allows && blocks(&rule) {
-            asked.turn.blocked(rule.clone(), call.tool.clone());
+        if !allows {
+            asked.turn.applied(rule.clone(), call.tool.clone());
         }
-        if still.contains(&key) && !(allows && asked.turn.is_blocked(&rule, &call.tool)) {
+        // A model that is asked again until it lets a call pass is not believed.
+        let insists = blocks(&rule) || asked.live.facts.borrow().has_refused();
+        let again = allows && insists && asked.turn.was_applied(&rule, &call.tool);
+        if still.contains(&key) && !again {
             rulings.insert(rule, ruling);
         }
     }

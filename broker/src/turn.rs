@@ -101,8 +101,8 @@ pub(crate) struct Turn {
     names: RefCell<HashSet<CallKey>>,
     /// Those whose results were delivered by this broker.
     delivered: RefCell<HashSet<CallKey>>,
-    /// Rules that block, and the tools that a model applied them to.
-    blocked: RefCell<HashSet<(RuleId, ToolName)>>,
+    /// Rules, and the tools that a model applied them to.
+    applied: RefCell<HashSet<(RuleId, ToolName)>>,
     cancel: watch::Sender<bool>,
     news: mpsc::UnboundedSender<News>,
     paused: Cell<u32>,
@@ -139,7 +139,7 @@ pub(crate) fn resume(
         first_attempt: Cell::new(false),
         names: RefCell::default(),
         delivered: RefCell::default(),
-        blocked: RefCell::default(),
+        applied: RefCell::default(),
         cancel: watch::Sender::new(false),
         news,
         paused: Cell::new(0),
@@ -466,7 +466,7 @@ impl Turn {
             first_attempt: Cell::new(false),
             names: RefCell::default(),
             delivered: RefCell::default(),
-            blocked: RefCell::default(),
+            applied: RefCell::default(),
             cancel: watch::Sender::new(false),
             news: mpsc::unbounded_channel().0,
             paused: Cell::new(0),
@@ -732,15 +732,14 @@ impl Turn {
         self.delivered.borrow_mut().insert(key);
     }
 
-    /// A model applied a rule that blocks to a call of a tool.
-    pub(crate) fn blocked(&self, rule: RuleId, tool: ToolName) {
-        self.blocked.borrow_mut().insert((rule, tool));
+    /// A model applied a rule to a call of a tool.
+    pub(crate) fn applied(&self, rule: RuleId, tool: ToolName) {
+        self.applied.borrow_mut().insert((rule, tool));
     }
 
-    /// Whether one did in this turn: then a model that is asked again until it lets a call pass is not
-    /// believed.
-    pub(crate) fn is_blocked(&self, rule: &RuleId, tool: &ToolName) -> bool {
-        self.blocked
+    /// Whether one did in this turn.
+    pub(crate) fn was_applied(&self, rule: &RuleId, tool: &ToolName) -> bool {
+        self.applied
             .borrow()
             .contains(&(rule.clone(), tool.clone()))
     }

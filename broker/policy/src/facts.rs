@@ -159,6 +159,11 @@ impl Facts {
         self.exposure.add(&Cause::Suspected);
     }
 
+    /// Whether a person said no to something in this turn.
+    pub fn has_refused(&self) -> bool {
+        self.refusals > 0
+    }
+
     /// The label.
     pub fn label(&self) -> &Label {
         &self.label

@@ -1019,6 +1019,10 @@ fn a_recipient_is_the_same_in_every_spelling() {
         assert_eq!(blocks("*@evil.example", to), Verdict::Refuse, "{to:?}");
     }
     assert_eq!(blocks("*@evil.example", "bob@a.example"), Verdict::Allow);
+    for other in ["Dana Berg", "weather in berlin", "Corp."] {
+        assert_eq!(blocks("*@evil.example", other), Verdict::Allow, "{other:?}");
+    }
+    assert_eq!(blocks("Corp.", "Corp."), Verdict::Refuse);
     // Several in one text: it cannot be told, so it counts.
     let several = "bob@a.example eve@evil.example";
     assert_eq!(blocks("*@evil.example", several), Verdict::Refuse);

@@ -7,7 +7,7 @@ use super::glob::Glob;
 use crate::act;
 use crate::facts::Facts;
 use crate::floor::values;
-use crate::token::Address;
+use crate::token::{Address, SEARCHED, addresses};
 use carapace_contract::effects::{Effects, Reach};
 use carapace_contract::id::ToolName;
 use serde::{Deserialize, Serialize};
@@ -240,19 +240,20 @@ fn recipient(test: &Recipient, operation: &Operation<'_>) -> Truth {
     let all = [&effects.recipients, &effects.egress]
         .into_iter()
         .flat_map(|list| values(operation.arguments, list));
-    let apart = |one: char| one.is_whitespace() || ",;<>".contains(one);
     let mut truth = Truth::No;
     let mut any = false;
     for (_, value) in all {
         any = true;
         let one = match &value {
             // Several in one text: which of them is reached, the tool alone knows.
-            Value::String(text) if text.trim().contains(apart) => Truth::Unclear,
+            Value::String(text) if is_several(test, text.trim()) => Truth::Unclear,
             Value::String(text) => {
-                let text = text.trim().trim_end_matches('.');
+                let whole = text.trim();
+                let text = whole.trim_end_matches('.');
                 // Also in the one spelling that addresses are compared in.
                 let plain = Address::whole(text);
-                let forms = [Some(text), plain.as_ref().map(Address::as_str)];
+                let as_written = test.matches.is_some().then_some(whole);
+                let forms = [as_written, Some(text), plain.as_ref().map(Address::as_str)];
                 forms
                     .into_iter()
                     .flatten()
@@ -271,6 +272,17 @@ fn recipient(test: &Recipient, operation: &Operation<'_>) -> Truth {
         return Truth::Unclear;
     }
     truth
+}
+
+/// Several addresses in one text, or a list. A name of several words is one.
+fn is_several(test: &Recipient, text: &str) -> bool {
+    let meant = |word: &str| test.matches.as_ref().is_some_and(|glob| glob.fits(word));
+    text.contains([',', ';', '<', '>', '\n'])
+        || text.contains(char::is_whitespace)
+            && (text.len() > SEARCHED
+                || text.contains('@')
+                || !addresses(text).is_empty()
+                || text.split_whitespace().any(meant))
 }
 
 fn argument(test: &Argument, arguments: &Value) -> Truth {
@@ -353,8 +365,8 @@ fn is_under(path: &str, folder: &str) -> Truth {
     if parts.iter().any(|part| part == "..") {
         return Truth::Unclear;
     }
-    // A text of several lines is none, however long. What else a tool makes of so long a path, nobody knows.
-    if path.len() > PATH && !path.contains('\n') {
+    // A text of several words is none, however long. What else a tool makes of so long a path, nobody knows.
+    if path.len() > PATH && !path.contains(char::is_whitespace) {
         return Truth::Unclear;
     }
     Truth::No

@@ -26,6 +26,9 @@ use own_words::own_words;
 use std::collections::BTreeSet;
 use wishes::wishes;
 
+/// The most names of one address that are looked at; of one with more, nobody can tell whose it is.
+const OWNERS: usize = 32;
+
 /// Words after which an address is where something comes from, not where it goes.
 const SOURCES: [&str; 12] = [
     "from", "by", "of", "von", "vom", "de", "du", "da", "del", "called", "between", "about",
@@ -269,7 +272,7 @@ impl Spoken {
         };
         local.is_some_and(|local| self.leaves_out_person(local))
             || names.enumerate().any(|(at, name)| {
-                self.leaves_out_part(name) || at < LOOKED_AT && self.leaves_out(name)
+                at >= OWNERS || self.leaves_out_part(name) || self.leaves_out(name)
             })
     }
 
