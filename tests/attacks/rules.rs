@@ -2,6 +2,7 @@
 //! cannot change them, and that it cannot talk to who judges them.
 
 use crate::set_up;
+use carapace_contract::control::{Ask, Tell};
 use carapace_harness::World;
 use carapace_harness::control::{allow, deny, no_question};
 use carapace_harness::fake_openai::{FakeOpenai, Turn};
@@ -199,12 +200,13 @@ fn a_rule_that_begins_to_count_while_a_question_is_open_blocks_in_spite_of_a_yes
         { "tool": "read", "arguments": { "path": "seen.txt" } },
     ]);
     let turn = control.chat(None, &hex_of(&both), |card| {
-        carapace_harness::world::eventually("the file is read", || {
-            world
-                .carapace(&["effects"])
-                .out
-                .contains("read")
-                .then_some(())
+        let session = Some(card.session);
+        carapace_harness::world::eventually("the rule counts", || {
+            let Tell::Rules { rows, .. } = world.control().get(&Ask::Rules { session }) else {
+                return None;
+            };
+            let row = rows.into_iter().find(|row| row.id == "read-then-run")?;
+            row.in_force.then_some(())
         });
         allow(card)
     });
