@@ -265,7 +265,11 @@ impl Worker {
             "bad-correlation" => self.ask("tool.list", "a\u{202e}b c", &json!({})),
             "after-report" => {
                 self.end("reported");
-                self.ask(topic::MODEL_COMPLETE, "late", &json!({ "messages": [] }))
+                // The turn ends some time after the report; until then these are answered.
+                for at in 0..10_000 {
+                    self.ask(topic::TOOL_LIST, &format!("late{at}"), &json!({}));
+                }
+                String::new()
             }
             "flood" => {
                 for at in 0..200 {
